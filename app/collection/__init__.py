@@ -1,0 +1,1 @@
+"""What we ask: packs on disk, the schedule served to nodes, exports for other managers."""

@@ -1,0 +1,1 @@
+"""PURE CORE: row → program → behaviour → history → deviation → score."""

@@ -1,0 +1,1 @@
+"""PURE: the agent's language: requests, result lines, the configuration document."""

@@ -1,0 +1,14 @@
+-- title: What the services file of the host calls the ports that are open on it
+-- interval: 14400
+-- mode: differential
+-- platform: darwin
+-- version: 5.13.0
+-- removed: true
+-- denylist: true
+-- needs: osqueryd as root.
+-- noise: Follows the listeners. The file is a hint only: whoever owns the host may write it.
+-- references: osquery etc_services, process_open_sockets.
+
+SELECT DISTINCT name, port, protocol, aliases FROM etc_services
+-- The whole file, 14,000 names, would be sent again each day: only the ports that are open here.
+WHERE port IN (SELECT local_port FROM process_open_sockets WHERE local_port > 0 AND remote_port = 0)
