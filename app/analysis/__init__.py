@@ -1,0 +1,1 @@
+"""Runs the pure core over what is stored."""

@@ -1,0 +1,147 @@
+"""Runs the detection over captured result lines, without a database."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from msgspec.structs import replace as with_fields
+
+from app.analysis.captures import CapturedRow, Progress, captured_rows
+from app.detection.behaviour import Behaviour
+from app.detection.context import Context, Signer, context_of, more_exposed
+from app.detection.deviation import Deviation
+from app.detection.history import History
+from app.detection.inventory import signer_of
+from app.detection.judgement import judge
+from app.detection.knobs import Knobs
+from app.detection.queries import UNDERSTOOD
+from app.detection.recognition import IDENTITY_COLUMNS, RejectedRow, recognise
+
+SECONDS_OF_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One deviation of one node and the lines that showed it, numbered from 1 across the judged files."""
+
+    node: str
+    deviation: Deviation
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was left out because it could not be understood."""
+
+    path: Path
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    files: tuple[Path, ...]
+    history_files: tuple[Path, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)  #: node → role; the others have none
+
+
+@dataclass(slots=True)
+class _Seen:
+    behaviour: Behaviour
+    context: Context
+    lines: list[int]
+
+
+_Key = tuple[str, Behaviour]
+
+
+class Replay:
+    """One run. The files' own earlier days are history too; nobody approved anything of it."""
+
+    def __init__(self, inputs: Inputs, knobs: Knobs, progress: Progress | None = None) -> None:
+        self.skipped: list[Skipped] = []
+        self._inputs = inputs
+        known = with_fields(knobs, time_window=with_fields(knobs.time_window, learning_days=0))
+        self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
+        self._progress = progress
+        self._history = History()
+        self._signers: dict[tuple[str, str], Signer] = {}
+        self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
+
+    def judged(self) -> Iterator[Judged]:
+        """One deviation for each behaviour of each node, the gravest first.
+
+        Raises:
+            BadInput: a file or line cannot be used.
+        """
+        self._learn()
+        days = self._days()
+        best: dict[_Key, Deviation] = {}
+        lines: defaultdict[_Key, set[int]] = defaultdict(set)
+        for day in sorted(days):
+            for key, seen in days[day].items():
+                deviation = self._judge(key[0], seen)
+                best[key] = max(best.get(key, deviation), deviation, key=_gravity)
+                lines[key].update(seen.lines)
+            for node, behaviour in days[day]:
+                self._history.add(node, self._role(node), day, behaviour)
+        result = [Judged(node, best[node, each], tuple(sorted(lines[node, each]))) for node, each in best]
+        yield from sorted(result, key=lambda each: (_gravity(each.deviation), each.node), reverse=True)
+
+    def _learn(self) -> None:
+        for captured in captured_rows(self._inputs.history_files, self._progress):
+            if behaviour := self._behaviour(captured):
+                self._history.add(captured.node, self._role(captured.node), _day(captured), behaviour)
+
+    def _days(self) -> Mapping[int, Mapping[_Key, _Seen]]:
+        days: defaultdict[int, dict[_Key, _Seen]] = defaultdict(dict)
+        for captured in captured_rows(self._inputs.files, self._progress):
+            if behaviour := self._behaviour(captured):
+                self._note(days[_day(captured)], captured, behaviour)
+        return days
+
+    def _note(self, seen: dict[_Key, _Seen], captured: CapturedRow, behaviour: Behaviour) -> None:
+        row, key = captured.row, (captured.node, behaviour)
+        context = context_of(row.query, row.columns, node=captured.node, signer=Signer())
+        known = seen.setdefault(key, _Seen(behaviour, context, []))
+        known.context = more_exposed(known.context, context)
+        known.lines.append(captured.position)
+
+    def _behaviour(self, captured: CapturedRow) -> Behaviour | None:
+        row = captured.row
+        if row.action == "removed" or row.query not in UNDERSTOOD:
+            return None
+        if signed := signer_of(row.query, row.columns):
+            self._signers[captured.node, signed[0]] = signed[1]
+        kind = UNDERSTOOD[row.query][1]
+        identity = (row.query, *map(row.columns.get, IDENTITY_COLUMNS[kind]))
+        try:
+            if identity not in self._recognised:
+                self._recognised[identity] = recognise(row.query, row.columns)
+            return self._recognised[identity]
+        except RejectedRow as problem:
+            self.skipped.append(Skipped(captured.path, captured.line, str(problem)))
+            return None
+
+    def _judge(self, node: str, seen: _Seen) -> Deviation:
+        signer = self._signers.get((node, seen.behaviour.program.path), Signer())
+        standing = self._history.standing(node, self._role(node), None, seen.behaviour)
+        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, self._knobs)
+
+    def _role(self, node: str) -> str:
+        return self._inputs.roles.get(node, "")
+
+
+def replay(inputs: Inputs, knobs: Knobs | None = None, progress: Progress | None = None) -> Iterable[Judged]:
+    """The deviations of captured lines, the gravest first; see `Replay.judged`."""
+    return Replay(inputs, knobs or Knobs(), progress).judged()
+
+
+def _day(captured: CapturedRow) -> int:
+    return captured.row.observed_at_unix // SECONDS_OF_DAY
+
+
+def _gravity(deviation: Deviation) -> tuple[int, int]:
+    gravest_first = list(type(deviation.severity))
+    return -gravest_first.index(deviation.severity), deviation.score

@@ -1,0 +1,90 @@
+"""What a row says beside its behaviour: the facts that context evidence is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.detection.addresses import PeerScope, peer_scope
+from app.detection.columns import text
+
+__all__ = ["Context", "PeerScope", "Signer", "Trust", "context_of", "exposure", "more_exposed"]
+
+
+class Trust(StrEnum):
+    """What the signature queries said of a program's file on this node."""
+
+    TRUSTED = "trusted"
+    UNSIGNED = "unsigned"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"  #: no signature row for this path yet
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """`name` is the authenticode subject or the team identifier with authority; empty when unsigned or unknown."""
+
+    trust: Trust = Trust.UNKNOWN
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Facts of the first row that showed a behaviour on a node and day; empty text means not reported."""
+
+    node: str  #: the name a person knows the node by
+    path: str = ""  #: as reported, not normalised
+    peer_address: str = ""
+    peer_scope: PeerScope = PeerScope.UNKNOWN
+    attempt_only: bool = False  #: SYN_SENT: nobody answered yet
+    bind_scope: str = ""  #: any, loopback, specific
+    user: str = ""
+    parent: str = ""
+    command_line: str = ""
+    process_id: str = ""
+    process_started: str = ""
+    signer: Signer = Signer()
+
+
+#: Where exposure is told from least to most: a public peer or a bind to all addresses is what must not be overlooked.
+_SCOPES = (
+    PeerScope.LOOPBACK,
+    PeerScope.OWN,
+    PeerScope.LINK_LOCAL,
+    PeerScope.UNKNOWN,
+    PeerScope.PRIVATE,
+    PeerScope.PUBLIC,
+)
+_BINDS = ("loopback", "", "specific", "any")
+
+
+def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: Signer) -> Context:
+    """What a socket or inventory row says beside its behaviour; never raises, absent columns are empty."""
+    bind_scope = text(columns, "bind_scope").lower()
+    peer = text(columns, "remote_address")
+    return Context(
+        node=node,
+        path=text(columns, "proc_path") or text(columns, "path") or text(columns, "program"),
+        peer_address=peer,
+        peer_scope=peer_scope(peer) if peer and not query.endswith("/listening") else PeerScope.UNKNOWN,
+        attempt_only=text(columns, "conn_state") == "attempt",
+        bind_scope=bind_scope if bind_scope in _BINDS else "",
+        user=text(columns, "username") or text(columns, "user_account"),
+        parent=text(columns, "parent_path") or text(columns, "parent_name"),
+        command_line=text(columns, "cmdline") or text(columns, "program_arguments"),
+        process_id=text(columns, "pid"),
+        process_started=text(columns, "proc_start"),
+        signer=signer,
+    )
+
+
+def more_exposed(first: Context, second: Context) -> Context:
+    """The one of two contexts of the same behaviour that must not hide behind the other; `first` when they are equal.
+
+    A program that first speaks to itself and then to the world is judged by the world.
+    """
+    return second if exposure(second) > exposure(first) else first
+
+
+def exposure(context: Context) -> tuple[int, int, bool]:
+    """Orders contexts; an answered connection says more than an attempt."""
+    return _SCOPES.index(context.peer_scope), _BINDS.index(context.bind_scope), not context.attempt_only

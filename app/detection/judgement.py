@@ -1,0 +1,111 @@
+"""Judges one behaviour: evidence, score and severity."""
+
+from collections.abc import Callable
+
+from app.detection.behaviour import Behaviour, Direction, Platform
+from app.detection.blind_spots import blind_spots
+from app.detection.classes import Trait
+from app.detection.context import Context
+from app.detection.context_evidence import UNCOMMON_PORT, allow_listed, context_evidence
+from app.detection.deviation import Analytic, Deviation, Evidence, Severity
+from app.detection.evidence import Case, line
+from app.detection.history_words import peers
+from app.detection.knobs import Knobs, Severities
+from app.detection.standing import Standing
+from app.detection.statistical_evidence import statistical_evidence
+
+#: Inventory facts that lend context to findings about ports and make none by themselves.
+CONTEXT_ONLY = frozenset({Direction.SERVICE, Direction.LAUNCHD})
+_MOST = 100
+
+Surroundings = tuple[Evidence, ...]
+
+
+def judge(
+    behaviour: Behaviour,
+    context: Context,
+    standing: Standing,
+    knobs: Knobs,
+    *,
+    corroboration: tuple[Evidence, ...] = (),
+) -> Deviation:
+    """The deviation that a behaviour is. Its score is the sum of the points of its evidence, cut at 0 and 100.
+
+    `corroboration`: lines that others found, e.g. in flow logs; they count like lines of context.
+    """
+    case = Case(behaviour, context, standing, knobs)
+    surroundings = (*context_evidence(case), *corroboration)
+    evidence = (*statistical_evidence(case), *surroundings)
+    if allow_listed(case):
+        text = "The setting ProcessAllowList names this program: recorded only."
+        evidence = (*evidence, line("allow_listed", -_total(evidence), text))
+    severity, held = _severity(case, _score(evidence), surroundings)
+    analytic = Analytic.WINDOWS if behaviour.program.platform is Platform.WINDOWS else Analytic.MACOS
+    return Deviation(
+        behaviour=behaviour,
+        score=_score(evidence),
+        severity=severity,
+        analytic=analytic,
+        evidence=(*evidence, *held, *blind_spots(case, flows_known=bool(corroboration))),
+    )
+
+
+def _total(evidence: tuple[Evidence, ...]) -> float:
+    return sum(each.points for each in evidence)
+
+
+def _score(evidence: tuple[Evidence, ...]) -> int:
+    return int(min(max(_total(evidence), 0.0), _MOST) + 0.5)
+
+
+def _severity(case: Case, score: int, surroundings: Surroundings) -> tuple[Severity, tuple[Evidence, ...]]:
+    """The severity, and the line that says why it is held down, if it is."""
+    severity = _level(score, case.knobs.severities)
+    if severity not in {Severity.HIGH, Severity.MEDIUM}:
+        return severity, ()
+    held = next((found for hold in _HOLDS if (found := hold(case, surroundings))), None)
+    return (Severity.LOW, (held,)) if held else (severity, ())
+
+
+def _inventory_only(case: Case, _surroundings: Surroundings) -> Evidence | None:
+    if case.behaviour.direction not in CONTEXT_ONLY:
+        return None
+    text = "Held at low: how a job is configured is no use of a port yet; it supports findings about ports."
+    return line("inventory_only", 0, text)
+
+
+def _learning(case: Case, surroundings: Surroundings) -> Evidence | None:
+    window, days, enough = case.knobs.time_window, case.standing.days, case.knobs.severities.learning_alert
+    if days >= window.learning_days or _total(surroundings) >= enough:
+        return None
+    text = (
+        f"Held at low: day {days + 1} of {window.learning_days} of learning what is usual; until then only evidence"
+        f" that needs no history alerts, from {enough} points."
+    )
+    return line("learning", 0, text)
+
+
+def _any_port(case: Case, surroundings: Surroundings) -> Evidence | None:
+    """A new port is no news of a program that is usual among the peers and whose user picks the ports."""
+    kind, standing = case.kind(Trait.ANY_PORT), case.standing
+    usual = standing.program.units and not standing.new_to_role
+    if not kind or not usual or case.dubious:
+        return None
+    if any(each.points > 0 and each.reason != UNCOMMON_PORT for each in surroundings):
+        return None
+    text = (
+        f"Held at low: {case.name} is {kind.says}, in use on other {peers(standing)} too; its user's business lies on"
+        " any port, and nothing but the novelty of the port speaks against it."
+    )
+    return line("any_port", 0, text)
+
+
+_HOLDS: tuple[Callable[[Case, Surroundings], Evidence | None], ...] = (_inventory_only, _learning, _any_port)
+
+
+def _level(score: int, levels: Severities) -> Severity:
+    if score >= levels.high:
+        return Severity.HIGH
+    if score >= levels.medium:
+        return Severity.MEDIUM
+    return Severity.LOW if score >= levels.low else Severity.NONE
