@@ -1,0 +1,1 @@
+"""DOOR 1: osquery's endpoints."""

@@ -1,0 +1,166 @@
+"""The loop that judges: claim what intake found new, judge it against history, keep findings, count it, commit."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import accumulate
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from app.analysis import standings, store
+from app.analysis.standings import Seen
+from app.clock import utc_now
+from app.database import Database, WriteSession
+from app.detection.behaviour import Behaviour
+from app.detection.context import Signer, context_of
+from app.detection.deviation import Severity
+from app.detection.judgement import judge
+from app.detection.knobs import Knobs
+from app.detection.recognition import signer_of
+from app.detection.standing import Standing
+from app.findings.store import NewFinding, judge_again, open_findings, withdraw
+from app.fleet.store import list_roles
+from app.observations.models import FreshSightings
+from app.observations.originals import Original, Originals
+
+CLAIM_BATCHES = 200
+CLAIM_SIGHTINGS = 5_000
+IDLE_SECONDS = 1.0
+FAILED_SECONDS = 5.0
+
+log = structlog.get_logger()
+JUDGED = Counter("portbook_analysis_judged", "Sightings judged")
+FOUND = Counter("portbook_analysis_findings", "Findings opened or seen again", ["severity"])
+FAILED = Counter("portbook_analysis_failures", "Queue entries that could not be judged")
+SECONDS = Histogram("portbook_analysis_seconds", "Time to judge one claim of the queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """One fresh sighting with the row that showed it; without a row where retention was faster than we were."""
+
+    fresh: FreshSightings
+    behaviour: Behaviour
+    line_number: int
+    row_number: int
+    seen_at: datetime
+    original: Original | None
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.fresh.node_id, self.fresh.role_id, self.behaviour)
+
+
+async def work(database: Database, knobs: Knobs) -> None:
+    """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
+    while True:
+        try:
+            judged = await analyse_some(database, knobs)
+        except Exception:
+            log.exception("analysis_failed")
+            judged = await _analyse_one_by_one(database, knobs)
+        if not judged:
+            await asyncio.sleep(IDLE_SECONDS)
+
+
+async def _analyse_one_by_one(database: Database, knobs: Knobs) -> int:
+    try:
+        judged = await analyse_some(database, knobs, limit=1)
+    except Exception:
+        FAILED.inc()
+        log.exception("entry_not_judged")
+        await asyncio.sleep(FAILED_SECONDS)
+        await _blame_oldest(database)
+        return 1
+    return judged
+
+
+async def _blame_oldest(database: Database) -> None:
+    try:
+        async with database.writing() as session:
+            for fresh in await store.claim(session, 1):
+                await store.note_failure(session, fresh.fresh_id)
+    except Exception:
+        log.exception("database_away")
+
+
+async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATCHES) -> int:
+    """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged."""
+    with SECONDS.time():
+        async with database.writing() as session:
+            claimed = _bounded(await store.claim(session, limit))
+            if not claimed:
+                return 0
+            sighted = await _sighted(session, claimed)
+            roles = await list_roles(session)
+            for day in sorted({each.fresh.day for each in sighted}):
+                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], knobs, roles)
+            await store.finish(session, [each.fresh_id for each in claimed])
+    JUDGED.inc(len(sighted))
+    return len(sighted)
+
+
+def _bounded(claimed: Sequence[FreshSightings]) -> list[FreshSightings]:
+    """The first of a claim, until they hold enough sightings for one transaction; the others wait for the next."""
+    totals = accumulate((len(each.behaviour_ids) for each in claimed), initial=0)
+    return [each for each, before in zip(claimed, totals, strict=False) if before < CLAIM_SIGHTINGS]
+
+
+async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> list[Sighted]:
+    """The claimed sightings with their behaviours and rows, in the order in which they came."""
+    behaviours = await store.behaviours(session, {key for each in claimed for key in each.behaviour_ids})
+    rows = Originals(await store.bodies(session, claimed))
+    return [
+        Sighted(fresh, behaviours[key], line, row, at, rows.find(fresh.batch_id, line, row))
+        for fresh in claimed
+        for key, line, row, at in zip(
+            fresh.behaviour_ids, fresh.line_numbers, fresh.row_numbers, fresh.seen_at, strict=True
+        )
+    ]
+
+
+async def _judge_day(
+    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: Knobs, roles: Mapping[int, str]
+) -> None:
+    newly_signed = await store.keep_signers(session, _signatures(sighted))
+    known = await standings.load(session, day, {each.seen for each in sighted}, roles)
+    signed = await store.signers(session, {(each.fresh.node_id, each.behaviour.program.path) for each in sighted})
+    judged = [
+        _judge(each, known[each.seen], signed.get((each.fresh.node_id, each.behaviour.program.path), Signer()), knobs)
+        for each in sighted
+    ]
+    await _keep(session, day, judged)
+    await judge_again(session, day, newly_signed)
+    await standings.count(session, day, {each.seen for each in sighted})
+
+
+async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) -> None:
+    heavy = [each for each in judged if each.deviation.severity is not Severity.NONE]
+    light = {(each.where.node_id, each.deviation.behaviour.behaviour_id) for each in judged} - {
+        (each.where.node_id, each.deviation.behaviour.behaviour_id) for each in heavy
+    }
+    await withdraw(session, day, light, utc_now())
+    await open_findings(session, heavy, utc_now())
+    for each in heavy:
+        FOUND.labels(each.deviation.severity.value).inc()
+
+
+def _judge(each: Sighted, standing: Standing, signer: Signer, knobs: Knobs) -> NewFinding:
+    query, columns = (each.original.query, each.original.columns) if each.original else ("", {})
+    context = context_of(query, columns, node=str(each.fresh.node_id), signer=signer)
+    deviation = judge(each.behaviour, context, standing, knobs)
+    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number)
+
+
+def _signatures(sighted: Sequence[Sighted]) -> dict[tuple[int, str], tuple[Signer, datetime]]:
+    """The newest signature rows of the claim, by node and normalised path."""
+    newest: dict[tuple[int, str], tuple[Signer, datetime]] = {}
+    for each in sighted:
+        said = each.original and signer_of(each.original.query, each.original.columns)
+        if each.original and said:
+            key = (each.fresh.node_id, said[0])
+            if key not in newest or newest[key][1] < each.seen_at:
+                newest[key] = (said[1], each.seen_at)
+    return newest

@@ -1,0 +1,56 @@
+"""Tables of findings."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, Index, Integer, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Table
+
+INSTANT = DateTime(timezone=True)
+
+
+class Finding(Table):
+    """A deviation that a person must judge. One open finding per node and behaviour."""
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        CheckConstraint("severity IN ('high', 'medium', 'low')", name="severity"),
+        CheckConstraint("score BETWEEN 0 AND 100", name="score"),
+        CheckConstraint("state IN ('open', 'withdrawn')", name="state"),
+        Index(
+            "uq_findings_open_node_id_behaviour_id",
+            "node_id",
+            "behaviour_id",
+            unique=True,
+            postgresql_where="state = 'open'",
+        ),
+        Index("ix_findings_score_finding_id", "score", "finding_id"),
+        Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
+    )
+
+    finding_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
+    node_id: Mapped[int] = mapped_column(BigInteger)
+    behaviour_id: Mapped[UUID] = mapped_column(PG_UUID)
+    role_id: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str] = mapped_column(
+        Text, server_default="open", doc="withdrawn: judged again the same day with a signature, and found light"
+    )
+    severity: Mapped[str] = mapped_column(Text)
+    score: Mapped[int] = mapped_column(SmallInteger)
+    analytic: Mapped[str] = mapped_column(Text, doc="MITRE ATT&CK analytic id")
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, doc="[{reason, points, text}]")
+    opened_at: Mapped[datetime] = mapped_column(INSTANT)
+    judged_at: Mapped[datetime] = mapped_column(INSTANT)
+    first_seen_at: Mapped[datetime] = mapped_column(INSTANT)
+    last_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="first row of the newest day that showed it")
+    day: Mapped[date] = mapped_column(Date, doc="newest day that showed it")
+    days_seen: Mapped[int] = mapped_column(Integer, server_default="1")
+    batch_day: Mapped[date] = mapped_column(Date, doc="of the row that the judgement quotes")
+    batch_id: Mapped[UUID] = mapped_column(PG_UUID)
+    line_number: Mapped[int] = mapped_column(Integer)
+    row_number: Mapped[int] = mapped_column(Integer)

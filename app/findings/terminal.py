@@ -1,0 +1,98 @@
+"""Findings on a terminal, as the API gives them."""
+
+import json
+import ssl
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from app.problems import InvalidRequest, NotSignedIn
+
+STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan"}
+TIMEOUT_SECONDS = 30.0
+
+FindingJson = dict[str, Any]
+
+
+def show_findings(  # noqa: PLR0913 - each is an option
+    console: Console,
+    *,
+    url: str,
+    token: str,
+    ca_file: Path | None,
+    severity: Sequence[str],
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Raises: NotSignedIn, InvalidRequest with what the server said."""
+    with api_client(url, token, ca_file) as client:
+        page = get(client, "/api/v1/findings", {"severity": list(severity), "limit": limit})
+    if as_json:
+        print(json.dumps(page))  # noqa: T201
+        return
+    for found in page["items"]:
+        console.print(panel(found))
+    console.print(f"{len(page['items'])} findings{', and more' if page['next'] else ''}.")
+
+
+def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.Client(base_url=url, headers=headers, verify=context, timeout=TIMEOUT_SECONDS)
+
+
+def get(client: httpx.Client, path: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Raises: NotSignedIn, InvalidRequest."""
+    try:
+        answer = client.get(path, params=params)
+    except httpx.HTTPError as error:
+        raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
+    document: dict[str, Any] = answer.json()
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise NotSignedIn(str(document.get("detail")))
+    if answer.is_error:
+        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {document.get('detail')}")
+    return document
+
+
+def panel(found: FindingJson) -> Panel:
+    style = STYLES[found["severity"]]
+    head = Text.assemble(
+        (f"{found['score']} {found['severity']}", style), f" · {found['technique']} / {found['analytic']}"
+    )
+    where = Text(
+        f"{found['hostname']} ({found['role']}), first seen {found['first_seen_at'][:16].replace('T', ' ')} UTC"
+    )
+    body = Group(Text(headline(found), style="bold"), where, evidence_table(found["evidence"]))
+    return Panel(body, title=head, title_align="left", border_style=style)
+
+
+def headline(found: FindingJson) -> str:
+    """The behaviour as a sentence."""
+    behaviour = found["behaviour"]
+    name = f"{behaviour['program']} ({behaviour['unit']})" if behaviour["unit"] else behaviour["program"]
+    port = f"{behaviour['transport']}/{behaviour['port']}"
+    said = {
+        "outbound": f"connected out to {port}",
+        "listening": f"listened on {port}",
+        "signature": f"is signed differently: {behaviour['port']}",
+        "service": "is a Windows service configured in a new way",
+        "launchd": "is a launchd job configured in a new way",
+    }
+    return f"{name} {said[behaviour['direction']]}"
+
+
+def evidence_table(evidence: Iterable[dict[str, Any]]) -> Table:
+    """Points and sentences, each in a column of its own."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", style="dim", width=4)
+    table.add_column()
+    for line in evidence:
+        table.add_row(f"{line['points']:+.0f}" if line["points"] else "·", Text(line["text"]))
+    return table

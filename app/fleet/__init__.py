@@ -1,0 +1,1 @@
+"""Whom we watch: nodes, enroll secrets, roles."""

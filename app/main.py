@@ -1,0 +1,149 @@
+"""create_app(): settings → database → doors. The only module that sees everything."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import generate_latest
+from sqlalchemy.exc import DataError
+from starlette.exceptions import HTTPException
+
+from app.access.api import signed_in
+from app.agent_api import import_api
+from app.agent_api.bodies import Budget
+from app.agent_api.door import AgentDoor
+from app.agent_api.routes import AgentsFirst
+from app.analysis import api as coverage_api
+from app.analysis.retention import keep_days
+from app.analysis.worker import work
+from app.clock import utc_now
+from app.collection.packs import PACKS_DIR, load_packs
+from app.database import Database
+from app.detection.knobs import Knobs
+from app.findings import api as findings_api
+from app.fleet import api as fleet_api
+from app.fleet.nodes import NodeKeys
+from app.observations import api as observations_api
+from app.observations.intake import Intake
+from app.observations.reduction import Reducer
+from app.problems import InvalidRequest, NotSignedIn, Problem
+from app.settings import Settings
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, database_url: str) -> FastAPI:
+    """One worker's application. Its tasks (intake, judging, keeping days) live as long as it serves."""
+    database = Database(database_url)
+    packs = load_packs(PACKS_DIR)
+    intake = Intake(
+        database,
+        queue_max_bytes=settings.intake_queue_max_bytes,
+        known_sightings_max=settings.known_sightings_max,
+    )
+    door = AgentDoor(
+        settings=settings,
+        database=database,
+        packs=packs,
+        keys=NodeKeys(database, settings.node_key_cache_seconds),
+        intake=intake,
+        reducer=Reducer(frozenset(query.result_name for pack in packs for query in pack.queries)),
+        budget=Budget(settings.intake_queue_max_bytes * 2),
+        now=utc_now,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await keep_days(database, settings, utc_now())
+        tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_keep_days_daily(database, settings))]
+        if settings.analyse:
+            tasks.append(asyncio.create_task(work(database, Knobs())))
+        yield
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks)
+        await database.close()
+
+    app = AgentsFirst(
+        title="Portbook", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.database = database
+    app.state.agent_door = door
+    _add_routes(app)
+    _add_problems(app)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api):
+        app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
+    app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])
+
+
+async def _health(request: Request) -> dict[str, str]:
+    """Whether this worker can reach its database; says nothing else to strangers."""
+    async with request.app.state.database.reading():
+        return {"status": "ok"}
+
+
+def _metrics() -> PlainTextResponse:
+    return PlainTextResponse(generate_latest(), media_type="text/plain; version=0.0.4")
+
+
+def _add_problems(app: FastAPI) -> None:
+    """Every failure anywhere carries `error`: an agent that asks a wrong path must not take the answer for a yes."""
+
+    async def business(_request: Request, problem: Exception) -> JSONResponse:
+        assert isinstance(problem, Problem)
+        return _problem(problem.status, problem.document())
+
+    async def http(_request: Request, problem: Exception) -> JSONResponse:
+        assert isinstance(problem, HTTPException)
+        return _problem(
+            problem.status_code, {"type": "about:blank", "title": problem.detail, "status": problem.status_code}
+        )
+
+    async def invalid(_request: Request, problem: Exception) -> JSONResponse:
+        assert isinstance(problem, RequestValidationError)
+        errors = [{"pointer": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in problem.errors()]
+        detail = "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors)
+        document = {"type": "urn:portbook:problem:invalid-request", "title": "Invalid request", "status": 422}
+        return _problem(422, document | {"detail": detail, "errors": errors})
+
+    async def unstorable(_request: Request, problem: Exception) -> JSONResponse:
+        """A number or text that no column can hold, so nothing can be equal to it."""
+        assert isinstance(problem, DataError)
+        return _problem(422, InvalidRequest("a value is too large, or holds a NUL").document())
+
+    async def unexpected(_request: Request, problem: Exception) -> JSONResponse:
+        log.error("request_failed", exc_info=problem)
+        return _problem(500, {"type": "about:blank", "title": "Internal error", "status": 500})
+
+    app.add_exception_handler(Problem, business)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(DataError, unstorable)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _problem(status: int, document: dict[str, Any]) -> JSONResponse:
+    error = document.get("detail") or document["title"]
+    headers = {"WWW-Authenticate": "Bearer"} if status == NotSignedIn.status else None
+    return JSONResponse(document | {"error": error}, status, headers, media_type="application/problem+json")
+
+
+async def _keep_days_daily(database: Database, settings: Settings) -> None:
+    while True:
+        await asyncio.sleep(timedelta(hours=1).total_seconds())
+        try:
+            await keep_days(database, settings, utc_now())
+        except Exception:
+            log.exception("days_not_kept")

@@ -1,0 +1,1 @@
+"""What nodes said: intake with group commit, batches, sightings, quarantine."""

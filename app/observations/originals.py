@@ -1,0 +1,100 @@
+"""The rows behind sightings, read from the stored batches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from isal import isal_zlib
+
+from app.osquery.protocol import mend
+from app.osquery.results import clean, result_name
+
+GZIP_WINDOW = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """One row as the agent sent it."""
+
+    query: str
+    action: str
+    columns: Mapping[str, object]
+
+
+class _Stored(msgspec.Struct):
+    data: list[msgspec.Raw] | None = None
+
+
+class Originals:
+    """The batches of one claim; a line is read when one of its rows is asked for."""
+
+    def __init__(self, bodies: Mapping[UUID, bytes]) -> None:
+        self._lines = {batch_id: lines_of(body) for batch_id, body in bodies.items()}
+        self._rows: dict[tuple[UUID, int], list[Original]] = {}
+
+    def find(self, batch_id: UUID, line_number: int, row_number: int) -> Original | None:
+        """None when the batch is gone, or does not hold such a row."""
+        lines = self._lines.get(batch_id, [])
+        if not 0 <= line_number < len(lines):
+            return None
+        rows = self._rows.get((batch_id, line_number))
+        if rows is None:
+            rows = self._rows[batch_id, line_number] = _originals(_line(lines[line_number]))
+        return rows[row_number] if 0 <= row_number < len(rows) else None
+
+
+def lines_of(body: bytes) -> list[msgspec.Raw]:
+    """The elements of `data` of a stored batch, not yet read."""
+    raw = isal_zlib.decompress(body, GZIP_WINDOW)
+    try:
+        return _STORED.decode(raw).data or []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _STORED.decode(mend(raw)).data or []
+
+
+_STORED = msgspec.json.Decoder(_Stored)
+
+
+def _line(raw: msgspec.Raw) -> Mapping[str, Any]:
+    try:
+        line = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        line = msgspec.json.decode(mend(bytes(raw)))
+    return line if isinstance(line, dict) else {}
+
+
+def _originals(line: Mapping[str, Any]) -> list[Original]:
+    query = result_name(clean(str(line.get("name", ""))))
+    return [Original(query, action, columns) for action, columns in rows_in(line)]
+
+
+def rows_in(line: Mapping[str, Any]) -> list[tuple[str, dict[str, object]]]:
+    """(action, columns) of a line, numbered as intake numbers them; as lenient as intake, so that no row hides."""
+    if isinstance(line.get("columns"), dict):
+        return [(str(line.get("action", "")), _cells(line["columns"]))]
+    if isinstance(line.get("snapshot"), list):
+        return [("snapshot", _cells(columns)) for columns in line["snapshot"]]
+    changes = line.get("diffResults")
+    if not isinstance(changes, dict):
+        return []
+    return [(action, _cells(columns)) for action in ("removed", "added") for columns in changes.get(action) or ()]
+
+
+def _cells(columns: object) -> dict[str, object]:
+    """A value that is no scalar says nothing."""
+    if not isinstance(columns, dict):
+        return {}
+    return {_text(name): _cell(value) for name, value in columns.items()}
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return _text(value)
+    return value if isinstance(value, int | float) else ""
+
+
+def _text(value: str) -> str:
+    """The JSON reader has refused lone surrogates already; what is left to clean are NULs."""
+    return clean(value) if "\0" in value else value

@@ -1,0 +1,53 @@
+"""Every setting of the server, typed, with its unit in its name. Environment variables carry the prefix PORTBOOK_."""
+
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PORTBOOK_", frozen=True, extra="forbid")
+
+    data_dir: Path = Path("portbook-data")
+    """Where the embedded Postgres, the certificate and its key live."""
+    database_url: SecretStr | None = None
+    """`postgresql+psycopg://…` of a server to use instead of the embedded one."""
+    postgres_bin_dir: Path | None = None
+    """Binaries of a Postgres 15 or newer to launch instead of the packaged ones."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Ge(0), Le(65535)] = 8443
+    tls_certificate: Path | None = None
+    """PEM chain; without it a self-signed ECDSA P-256 certificate is made in the data folder."""
+    tls_key: Path | None = None
+    tls_hostnames: tuple[str, ...] = ("localhost", "127.0.0.1")
+    """Names and addresses the self-signed certificate is valid for."""
+    plain_http: bool = False
+    """Serve without TLS: only behind a proxy on this very host that terminates it."""
+    keep_alive_seconds: Annotated[int, Ge(1), Le(86400)] = 620
+    workers: Annotated[int, Ge(1), Le(256)] = 1
+    analyse: bool = True
+    """Whether the web workers also judge; false where `portbook worker` runs beside them."""
+
+    body_max_bytes: Annotated[int, Ge(1024)] = 16 * MIB
+    """Longest request body as sent."""
+    inflated_max_bytes: Annotated[int, Ge(1024)] = 64 * MIB
+    """Longest request body after gunzip: 1,024 lines of the agent's default make about 1 MiB."""
+    intake_queue_max_bytes: Annotated[int, Ge(1024)] = 128 * MIB
+    """Bodies waiting for a commit; past it agents hear `error` and keep their lines."""
+    known_sightings_max: Annotated[int, Ge(1000)] = 2_000_000
+    """Sightings of a day that a worker remembers, so that it need not ask the database."""
+    node_key_cache_seconds: Annotated[float, Ge(0)] = 30.0
+    """How long a worker trusts a node key before it asks again: the longest a revocation can take."""
+
+    batch_retention_days: Annotated[int, Ge(1)] = 30
+    history_days: Annotated[int, Ge(1), Le(400)] = 30
+    """How long sightings are kept, and the window of the statistics."""
+    clock_tolerance_hours: Annotated[int, Ge(1)] = 24
+    """How far ahead of ours a node's clock may be before its rows are dated by ours."""
+    log_json: bool | None = None
+    """JSON lines; by default only when the log is not a terminal."""
