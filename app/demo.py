@@ -1,0 +1,298 @@
+"""The demonstration: a real server, a simulated fleet over TLS, planted deviations, and what was found of them."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.access.tokens import add_token
+from app.clock import utc_now
+from app.database import Database, migrate
+from app.findings.terminal import api_client, get, headline, panel
+from app.fleet.secrets import NewSecret, add_secret
+from app.postgres import Cluster, erase
+from app.serving import certificate_of, listen
+from app.settings import Settings
+from app.simulator.connection import ServerAddress
+from app.simulator.plants import Plant
+from app.simulator.play import Played, play
+from app.simulator.play import Progress as PlayProgress
+from app.simulator.scenario import Scenario, scenario
+
+POLL_SECONDS = 0.3
+SHOWN_FINDINGS = 3
+ALERTS = ("high", "medium")
+MARKER = ".portbook-demo"
+
+FindingJson = dict[str, Any]
+
+
+class DemoFolderTaken(OSError):
+    """The folder exists and is not a demo's; it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was planted against what was found. `benign` alerts belong to no plant."""
+
+    found: dict[str, FindingJson]
+    missed: list[Plant]
+    benign: list[FindingJson]
+    findings: list[FindingJson]
+    played: Played
+    seconds: float
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.missed and not self.benign
+
+    def document(self) -> dict[str, object]:
+        return {
+            "planted": len(self.found) + len(self.missed),
+            "found": sorted(self.found),
+            "missed": [plant.name for plant in self.missed],
+            "raised_on_benign": [f"{each['hostname']}: {headline(each)} ({each['score']})" for each in self.benign],
+            "nodes": self.played.nodes,
+            "rows": self.played.rows,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+class Demo:
+    """One run: everything it starts, it stops."""
+
+    def __init__(self, folder: Path, *, port: int, stay: bool, as_json: bool) -> None:
+        self._settings = Settings(data_dir=folder.absolute(), port=port)
+        self._stay = stay
+        self._as_json = as_json
+        self._console = Console(stderr=as_json)
+        self._scenario = scenario("demo")
+
+    def run(self) -> int:
+        """The exit code: 1 unless all and only the plants were found."""
+        began = time.monotonic()
+        _end_on_sigterm()
+        _empty(self._settings.data_dir)
+        with ExitStack() as undo:
+            columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.fields[said]}"))
+            bar = undo.enter_context(Progress(*columns, TimeElapsedColumn(), console=self._console))
+            server, secrets, token = self._start(undo, bar)
+            played = asyncio.run(self._play(bar, server, secrets))
+            client = undo.enter_context(api_client(server.url, token, server.ca_file))
+            self._await_judgement(bar, client)
+            bar.stop()
+            outcome = _compare(self._scenario, _all_findings(client), played, time.monotonic() - began)
+            self._report(outcome, server, token)
+            if self._stay:
+                _wait_for_interrupt()
+        return 0 if outcome.is_clean else 1
+
+    def _start(self, undo: ExitStack, bar: Progress) -> tuple[ServerAddress, dict[str, str], str]:
+        task = bar.add_task("Starting Postgres and the server", total=3, said="")
+        cluster = Cluster(self._settings.data_dir / "postgres", self._settings.postgres_bin_dir)
+        database_url = undo.enter_context(cluster.running())
+        bar.update(task, advance=1, said="schema")
+        migrate(database_url)
+        secrets, token = asyncio.run(_credentials(database_url, self._scenario))
+        bar.update(task, advance=1, said="TLS")
+        certificate = certificate_of(self._settings)
+        assert certificate is not None
+        address = undo.enter_context(_server(self._settings, database_url))
+        server = ServerAddress(address, certificate[0])
+        bar.update(task, advance=1, said=address)
+        return server, secrets, token
+
+    async def _play(self, bar: Progress, server: ServerAddress, secrets: dict[str, str]) -> Played:
+        task = bar.add_task("Three weeks of a fleet, in fast time", total=None, said="enrolling")
+
+        def show(progress: PlayProgress) -> None:
+            said = f"{progress.rows:,} rows, day {progress.day + 1} of {progress.days}"
+            bar.update(task, completed=progress.node_days, total=progress.node_days_total, said=said)
+
+        return await play(self._scenario, server=server, secrets=secrets, now=utc_now(), on_progress=show)
+
+    def _await_judgement(self, bar: Progress, client: httpx.Client) -> None:
+        """Until the queue between intake and analysis is empty."""
+        task = bar.add_task("Judging what is new", total=None, said="")
+        most = 0
+        while waiting := get(client, "/api/v1/coverage/queue", {})["waiting"]:
+            most = max(most, waiting)
+            bar.update(task, total=most, completed=most - waiting, said=f"{waiting:,} batches to judge")
+            time.sleep(POLL_SECONDS)
+        _finish(bar, task, most)
+
+    def _report(self, outcome: Outcome, server: ServerAddress, token: str) -> None:
+        if self._as_json:
+            print(json.dumps(outcome.document()))  # noqa: T201
+            return
+        for found in outcome.findings[:SHOWN_FINDINGS]:
+            self._console.print(panel(found))
+        self._console.print(_table(self._scenario, outcome))
+        self._console.print(_summary(outcome))
+        if self._stay:
+            self._console.print(_how_to_go_on(server, token, self._settings))
+
+
+def _finish(bar: Progress, task: TaskID, total: int) -> None:
+    bar.update(task, total=max(total, 1), completed=max(total, 1), said="done")
+
+
+def _empty(folder: Path) -> None:
+    """Raises: DemoFolderTaken."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise DemoFolderTaken(f"{folder} is not empty and not a demo's folder; choose another with --data-dir")
+    if folder.exists():
+        erase(folder / "postgres")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARKER).touch()
+
+
+async def _credentials(url: str, wanted: Scenario) -> tuple[dict[str, str], str]:
+    database = Database(url)
+    try:
+        now = utc_now()
+        secrets = {role: await add_secret(database, NewSecret(role, role), now) for role in wanted.roles}
+        return secrets, await add_token(database, "demo", now)
+    finally:
+        await database.close()
+
+
+@contextmanager
+def _server(settings: Settings, database_url: str) -> Iterator[str]:
+    """A server process on a port that is free now; yields its address when it answers."""
+    with listen(settings) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app.cli", "serve", "--data-dir", str(settings.data_dir), "--port", str(port)]
+    command += ["--database-url", database_url]
+    log = settings.data_dir / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=os.environ)  # noqa: S603, TID251 - our own command, its own environment
+        try:
+            address = f"https://localhost:{port}"
+            _await_answer(address, settings, process, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _await_answer(address: str, settings: Settings, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Raises: OSError with the end of the server's log when it died."""
+    certificate = certificate_of(settings)
+    with api_client(address, "", certificate[0] if certificate else None) as client:
+        while True:
+            if process.poll() is not None:
+                raise OSError(f"the server ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
+            try:
+                client.get("/healthz").raise_for_status()
+            except (httpx.NetworkError, httpx.TimeoutException):
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+
+def _all_findings(client: httpx.Client) -> list[FindingJson]:
+    found: list[FindingJson] = []
+    cursor: str | None = None
+    while True:
+        page = get(client, "/api/v1/findings", {"limit": 500} | ({"cursor": cursor} if cursor else {}))
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return found
+
+
+def _compare(wanted: Scenario, findings: list[FindingJson], played: Played, seconds: float) -> Outcome:
+    alerts = [each for each in findings if each["severity"] in ALERTS]
+    shown = {plant.name: [each for each in alerts if _shows(each, plant)] for plant in wanted.plants}
+    explained = [each for each in alerts if any(_belongs(each, plant) for plant in wanted.plants)]
+    return Outcome(
+        found={name: each[0] for name, each in shown.items() if each},
+        missed=[plant for plant in wanted.plants if not shown[plant.name]],
+        benign=[each for each in alerts if each not in explained],
+        findings=findings,
+        played=played,
+        seconds=seconds,
+    )
+
+
+def _belongs(found: FindingJson, plant: Plant) -> bool:
+    """A planted program on its node may be found in more ways than one."""
+    return bool(found["hostname"] == plant.node and found["behaviour"]["program"].lower() == plant.program.lower())
+
+
+def _shows(found: FindingJson, plant: Plant) -> bool:
+    """The planted port itself, or that another signed the program."""
+    behaviour = found["behaviour"]
+    is_port = behaviour["direction"] == plant.direction and behaviour["port"] == str(plant.port)
+    return _belongs(found, plant) and (is_port or behaviour["direction"] == "signature")
+
+
+def _table(wanted: Scenario, outcome: Outcome) -> Table:
+    table = Table(
+        "planted", "on", "analytic", "found", title="Planted against found", title_justify="left", expand=False
+    )
+    for plant in wanted.plants:
+        found = outcome.found.get(plant.name)
+        mark = (
+            Text(f"{found['score']} {found['severity']}", style="green") if found else Text("MISSED", style="bold red")
+        )
+        table.add_row(plant.title, plant.node, plant.analytic, mark)
+    for each in outcome.benign:
+        mark = Text(f"{each['score']} {each['severity']}", style="bold red")
+        table.add_row(f"(benign) {headline(each)}", each["hostname"], each["analytic"], mark)
+    return table
+
+
+def _summary(outcome: Outcome) -> Text:
+    low = sum(each["severity"] == "low" for each in outcome.findings)
+    text = (
+        f"{outcome.played.nodes} nodes, {outcome.played.rows:,} rows, {outcome.seconds:.0f} s: "
+        f"{len(outcome.found)} of {len(outcome.found) + len(outcome.missed)} planted deviations found, "
+        f"{len(outcome.benign)} benign behaviours raised, {low} on the hunt list."
+    )
+    return Text(text, style="green" if outcome.is_clean else "bold red")
+
+
+def _how_to_go_on(server: ServerAddress, token: str, settings: Settings) -> Text:
+    folder = settings.data_dir
+    return Text(
+        f"\nIt keeps serving at {server.url} until Ctrl-C. Try, in another terminal:\n"
+        f"  export PORTBOOK_TOKEN={token}\n"
+        f"  .venv/bin/portbook findings --url {server.url} --ca-file {server.ca_file}\n"
+        f"  curl --cacert {server.ca_file} -H 'Authorization: Bearer '$PORTBOOK_TOKEN {server.url}/api/v1/findings\n"
+        f"A real host: .venv/bin/portbook enroll-secret add mine --role laptop --data-dir {folder} > mine.secret\n"
+        f"  .venv/bin/portbook enroll-kit kit --platform macos --server HOST:{settings.port} "
+        f"--secret-file mine.secret --data-dir {folder}\n"
+    )
+
+
+def _wait_for_interrupt() -> None:
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _end_on_sigterm() -> None:
+    """As Ctrl-C does, so that whatever was started is stopped."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

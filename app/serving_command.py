@@ -1,0 +1,48 @@
+"""The command `portbook serve`: start everything, say what a person needs to know, serve."""
+
+import asyncio
+import socket
+
+from rich.console import Console
+from rich.text import Text
+
+from app.access.tokens import first_token
+from app.clock import utc_now
+from app.database import Database, migrate
+from app.serving import certificate_of, listen, own_database, serve
+from app.settings import Settings
+
+
+def serve_command(settings: Settings, console: Console) -> None:
+    """Raises: OSError when the port is taken, PostgresError."""
+    say = console.print
+    with listen(settings) as listener, own_database(settings, lambda what: say(what, style="dim")) as url:
+        migrate(url)
+        token = asyncio.run(_first_token(url))
+        say(_welcome(settings, listener, token), soft_wrap=True)
+        serve(settings, url, listener)
+        say("Stopping …", style="dim")
+
+
+async def _first_token(url: str) -> str | None:
+    database = Database(url)
+    try:
+        return await first_token(database, utc_now())
+    finally:
+        await database.close()
+
+
+def _welcome(settings: Settings, listener: socket.socket, token: str | None) -> Text:
+    certificate = certificate_of(settings)
+    lines = [("Portbook serves", address(settings, listener))]
+    lines += [("Certificate", str(certificate[0]))] if certificate else []
+    lines += [("API token", f"{token}   (shown this once)")] if token else []
+    lines += [("Enroll a host", "portbook enroll-secret add NAME --role ROLE, then portbook enroll-kit --help")]
+    return Text("\n").join(Text.assemble((f"{name:<17}", "bold green"), value) for name, value in lines)
+
+
+def address(settings: Settings, listener: socket.socket) -> str:
+    """Where it can be reached: the certificate's first name, unless it listens on one address only."""
+    scheme = "http" if settings.plain_http else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
