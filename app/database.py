@@ -36,7 +36,12 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.engine: AsyncEngine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True, connect_args=connect_args(url)
+            url,
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_pre_ping=True,
+            connect_args=connect_args(url),
+            hide_parameters=True,  # errors go to the log, and parameters may be secrets
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 

@@ -1,5 +1,6 @@
 """Start the service: Postgres, schema, certificate, then workers until a signal ends them."""
 
+import gc
 import os
 import resource
 import socket
@@ -12,12 +13,15 @@ from uvicorn.supervisors import Multiprocess
 
 from app.main import create_app
 from app.postgres import Cluster, attach
+from app.server_log import configure_log
 from app.settings import Settings
 from app.tls import ensure_certificate
 
 #: Forward secrecy and authenticated encryption; what osquery's OpenSSL and any newer client speak.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 GRACE_SECONDS = 15
+#: Requests make few cycles, so the search for garbage may wait until there is more.
+GARBAGE_THRESHOLDS = (50_000, 20, 100)
 
 
 @contextmanager
@@ -70,7 +74,9 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
     """Until SIGINT or SIGTERM. One worker is this process; more are its children."""
     _allow_open_files()
     if settings.workers == 1:
-        uvicorn.Server(_config(settings, create_app(settings, url))).run([listener])
+        app = create_app(settings, url)
+        _settle_memory()
+        uvicorn.Server(_config(settings, app)).run([listener])
         return
     _hand_down(settings, url)
     config = _config(settings, "app.serving:worker")
@@ -86,8 +92,18 @@ def _allow_open_files() -> None:
 def worker() -> object:
     """A child's application: its settings come down in the environment."""
     settings = Settings()
+    configure_log(as_json=settings.log_json)
     assert settings.database_url is not None
-    return create_app(settings, settings.database_url.get_secret_value())
+    app = create_app(settings, settings.database_url.get_secret_value())
+    _settle_memory()
+    return app
+
+
+def _settle_memory() -> None:
+    """All that is loaded by now stays: to look through it for garbage again and again would be in vain."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _hand_down(settings: Settings, url: str) -> None:

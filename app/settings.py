@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     batch_retention_days: Annotated[int, Ge(1)] = 30
     history_days: Annotated[int, Ge(1), Le(400)] = 30
     """How long sightings are kept, and the window of the statistics."""
-    clock_tolerance_hours: Annotated[int, Ge(1)] = 24
+    clock_tolerance_hours: Annotated[int, Ge(1), Le(48)] = 24
     """How far ahead of ours a node's clock may be before its rows are dated by ours."""
     log_json: bool | None = None
     """JSON lines; by default only when the log is not a terminal."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from app.detection.behaviour import Direction
+from app.detection.classes import Trait
 from app.detection.context import Trust
 from app.detection.deviation import Evidence
 from app.detection.evidence import Case, counted, line, pace
@@ -44,8 +45,11 @@ def _graver(case: Case) -> tuple[Standing, Statistics]:
 def _is_routine_newcomer(case: Case) -> bool:
     """Whether a new program is one of the many that come by themselves: signed, or where installers put programs.
 
-    Where neither is known, a listener gets the benefit of the doubt and a connection to the outside does not.
+    Where neither is known, a listener gets the benefit of the doubt and a connection to the outside does not. What
+    attackers inject code into is on every host, so that its first connection is no newcomer's.
     """
+    if case.kind(Trait.INJECTED):
+        return False
     if case.context.signer.trust is not Trust.UNKNOWN:
         return case.trusted
     return case.place is Place.INSTALLED or (case.place is Place.UNKNOWN and not case.outbound)

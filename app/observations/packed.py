@@ -93,7 +93,7 @@ class PackedSightings:
         self._role.repeat(smallint(origin.role_id), total)
         self._batch_day.repeat(day(origin.batch_day), total)
         self._batch.repeat(origin.batch_id.bytes, total)
-        instants = {observed: instant(observed) for observed, _, _ in rows}
+        instants = {observed: instant(observed) for observed in {row[0] for row in rows}}
         self._behaviour.extend(behaviours)
         self._seen.extend([instants[observed] for observed, _, _ in rows])
         self._line.extend([integer(line) for _, line, _ in rows])

@@ -132,7 +132,7 @@ async def test_an_entry_that_cannot_be_judged_is_set_aside_and_the_others_go_on(
     working = asyncio.create_task(work(server.database, Knobs()))
     try:
         async with asyncio.timeout(20):
-            while (await server.api.get("/api/v1/coverage/queue")).json() != {"waiting": 0, "set_aside": 1}:
+            while (await server.api.get("/api/v1/coverage/queue")).json() != {"waiting": 0, "set_aside": 1}:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     finally:
         working.cancel()

@@ -157,7 +157,8 @@ async def test_a_sort_that_is_none_is_refused_with_the_field(server: Server, pat
         "nodes/99999999999999999999", "nodes?hostname=%00", "nodes?role=%00", "nodes?platform=%00",
         "findings?node_id=99999999999999999999", "findings?program=%00", "findings?role=%00",
         "findings?since=0001-01-01", "findings?since=9999-12-31T23:59:59-23:59", "behaviours?port=%00",
-        "behaviours?node_id=-99999999999999999999", "behaviours?program=%ff%fe", "coverage?node_id=99999999999999999999",
+        "behaviours?node_id=-99999999999999999999", "behaviours?program=%ff%fe",
+        "coverage?node_id=99999999999999999999",
         f"nodes?cursor={cursor([10**30, 1])}", f"behaviours?cursor={cursor([chr(0), UUID])}",
     ],
 )  # fmt: skip

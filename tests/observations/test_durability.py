@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
+from typing import Self
 
 import httpx
 import psycopg
@@ -151,7 +152,7 @@ class Load:
         self.acknowledged: set[int] = set()
         self.refused = 0
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         self._pool = ThreadPoolExecutor(len(self._node_keys))
         self._running = [self._pool.submit(self._run, key) for key in self._node_keys]
         return self

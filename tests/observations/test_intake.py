@@ -206,7 +206,7 @@ def noise(characters: int, seed: int = 1) -> str:
         (HEARTBEAT, {"version": "5.2\0", "instance_id": 7, "config_hash": None}),
         (noise(2000), {"x\0": "\0"}),
         ("pack/windows_network/outbound\0", an_outbound_row()),
-        ("pack/windows_network/outbound", {name: "\0" for name in an_outbound_row()}),
+        ("pack/windows_network/outbound", dict.fromkeys(an_outbound_row(), "\0")),
         ("pack/windows_network/outbound", an_outbound_row(proc_path="C:\\\0a\0.exe", svchost_hint="\0")),
     ],
 )  # fmt: skip
@@ -251,7 +251,7 @@ async def test_a_status_batch_is_stored_and_what_means_lost_rows_is_counted(serv
 async def test_the_hash_of_a_stored_body_proves_it_and_only_the_key_is_missing(server: Server) -> None:
     key = await a_node(server)
     node = await node_of(server.database, key)
-    document = a_log(key, lines_to(22) + [{"name": "\U0001f6a2 é", "columns": {}}])
+    document = a_log(key, [*lines_to(22), {"name": "\U0001f6a2 é", "columns": {}}])
     await server.say("log", document, compress=True)
     [(body, digest)] = await ask(server.database, "SELECT body, body_sha256 FROM batches WHERE node_id = :n", n=node)
     assert sha256(body).digest() == digest
