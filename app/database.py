@@ -8,8 +8,20 @@ from typing import NewType
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData, make_url
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+__all__ = [
+    "DataError",
+    "Database",
+    "ReadSession",
+    "Table",
+    "WriteSession",
+    "connect_args",
+    "migrate",
+    "migration_config",
+]
 
 #: A session in a read-only transaction.
 ReadSession = NewType("ReadSession", AsyncSession)

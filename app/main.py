@@ -11,7 +11,6 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
-from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from app.access.api import signed_in
@@ -24,7 +23,7 @@ from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
-from app.database import Database
+from app.database import Database, DataError
 from app.detection.knobs import Knobs
 from app.findings import api as findings_api
 from app.fleet import api as fleet_api

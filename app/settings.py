@@ -20,16 +20,21 @@ class Settings(BaseSettings):
     postgres_bin_dir: Path | None = None
     """Binaries of a Postgres 15 or newer to launch instead of the packaged ones."""
     host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` or `::` for every one."""
     port: Annotated[int, Ge(0), Le(65535)] = 8443
+    """Port to listen on; 0 takes a free one."""
     tls_certificate: Path | None = None
     """PEM chain; without it a self-signed ECDSA P-256 certificate is made in the data folder."""
     tls_key: Path | None = None
+    """PEM private key of that certificate."""
     tls_hostnames: tuple[str, ...] = ("localhost", "127.0.0.1")
     """Names and addresses the self-signed certificate is valid for."""
     plain_http: bool = False
     """Serve without TLS: only behind a proxy on this very host that terminates it."""
     keep_alive_seconds: Annotated[int, Ge(1), Le(86400)] = 620
+    """How long an idle connection stays open; longer than an agent's longest poll spares it a handshake."""
     workers: Annotated[int, Ge(1), Le(256)] = 1
+    """Web processes; one a core is right."""
     analyse: bool = True
     """Whether the web workers also judge; false where `portbook worker` runs beside them."""
 
@@ -45,6 +50,7 @@ class Settings(BaseSettings):
     """How long a worker trusts a node key before it asks again: the longest a revocation can take."""
 
     batch_retention_days: Annotated[int, Ge(1)] = 30
+    """How long batches are kept as received, and the counts of lines not understood."""
     history_days: Annotated[int, Ge(1), Le(400)] = 30
     """How long sightings are kept, and the window of the statistics."""
     clock_tolerance_hours: Annotated[int, Ge(1), Le(48)] = 24

@@ -1,27 +1,21 @@
-"""Tests mirror the code, so that whoever changes a module knows which test to run."""
+"""Tests mirror the code, so that whoever changes a package knows which tests to run."""
 
-import ast
-from pathlib import Path
+from tests.house.tree import APP, TESTS, sources
 
-from tests.house.tree import APP, TESTS, functions, short, sources
-
-#: What makes a module more than values and straight calls.
-BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.BoolOp, ast.comprehension)
-#: SQL and tables are tested through the verbs of their package, on a real PostgreSQL.
-THROUGH_THEIR_PACKAGE = frozenset({"__init__.py", "models.py", "store.py"})
-EXCEPTIONS: dict[str, str] = {}
+#: Packages whose behaviour is what another package's tests are about.
+ELSEWHERE = {"findings": "tests/analysis and tests/api: findings are what judging keeps and what lists show"}
 
 
-def has_logic(path: Path) -> bool:
-    return any(isinstance(node, BRANCHES) for function in functions(path) for node in ast.walk(function))
+def packages_with_logic() -> set[str]:
+    return {path.relative_to(APP).parts[0] for path in sources("app") if len(path.relative_to(APP).parts) > 1}
 
 
-def test_every_module_with_logic_has_its_test() -> None:
-    untested = {
-        short(path)
-        for path in sources("app")
-        if path.name not in THROUGH_THEIR_PACKAGE
-        and has_logic(path)
-        and not (TESTS / path.relative_to(APP).parent / f"test_{path.name}").exists()
-    }
-    assert sorted(untested) == sorted(EXCEPTIONS)
+def test_every_package_has_its_tests() -> None:
+    untested = {name for name in packages_with_logic() if not list((TESTS / name).glob("test_*.py"))}
+    assert untested == set(ELSEWHERE)
+
+
+def test_every_test_folder_is_of_a_package_or_says_what_it_is() -> None:
+    own = {"api", "bench", "captures", "house", "migrations"}
+    folders = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
+    assert folders - own <= packages_with_logic()
