@@ -20,6 +20,8 @@ from app.osquery.protocol import Cell, Columns, DiffResults, ResultLine
 from app.osquery.results import clean, result_name
 
 DAY_SECONDS = 86400
+#: A listener that takes loopback first must not hide behind that row: the one that others can reach is judged.
+EXPOSED = ("any", "specific")
 #: Under which executions of queries that are not ours are counted together, so that names cannot fill a table.
 OTHER_QUERIES = "(other)"
 #: Epochs of one query that a batch may tell apart: each costs a statement. A daily resync makes one a day.
@@ -179,7 +181,7 @@ class Reducer:
                 reduced.quarantine(meaning.reason, number, known.name)
             elif action == "removed":
                 reduced.ended[meaning[0]] = max(observed, reduced.ended.get(meaning[0], 0.0))
-            elif meaning[0] not in sighted:
+            elif meaning[0] not in sighted or columns.bind_scope in EXPOSED:
                 sighted[meaning[0]] = (observed, number, position, meaning[1])
 
     def _meaning(self, known: _Known, columns: Columns) -> Meaning:

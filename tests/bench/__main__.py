@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,23 +35,25 @@ TLS = {
     "TLS, a connection a request": (Kind("portbook", tls=True), True),
 }
 
-console = Console()
+#: A file has room for the tables; a terminal says how much it has.
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def bench(
     seconds: Annotated[float, typer.Option(help="Each load lasts so long")] = 2.0,
-    rounds: Annotated[int, typer.Option(help="Interleaved repetitions")] = 3,
-    quick: Annotated[bool, typer.Option("--quick", help="One short round")] = False,
+    rounds: Annotated[int, typer.Option(help="Interleaved repetitions")] = 2,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round with one worker: a minute")] = False,
     out: Annotated[Path | None, typer.Option("--json", help="Write every figure here")] = None,
 ) -> None:
     """Measure intake with its rivals, TLS, storage, memory and judging."""
     seconds, rounds = (0.7, 1) if quick else (seconds, rounds)
+    workers = (1,) if quick else WORKERS
     measured = Measured(machine={"cores": os.cpu_count() or 0, "Python": platform.python_version()})
     with stage(seconds) as place, Progress(console=console, transient=True) as bar:
-        task = bar.add_task("Measuring", total=rounds * (len(WORKERS) * (len(CASES) + len(RIVALS)) + 1 + len(TLS)))
+        task = bar.add_task("Measuring", total=rounds * (len(workers) * (len(CASES) + len(RIVALS)) + 1 + len(TLS)))
         measured.machine["fdatasync ms"] = round(sync_milliseconds(), 2)
         for _ in range(rounds):
-            _intake(place, measured, lambda: bar.advance(task))
+            _intake(place, measured, lambda: bar.advance(task), workers=workers)
             _tls(place, measured, lambda: bar.advance(task))
         measured.sizes = measure_sizes(place.connection)
         measured.judging = [measure_judging(place.connection, place.url, size) for size in HISTORIES]
@@ -60,23 +63,27 @@ def bench(
         out.write_text(json.dumps(asdict(measured), indent=1))
 
 
-def _intake(place: Stage, measured: Measured, tick: Callable[[], None]) -> None:
-    for workers in WORKERS:
-        rates: dict[str, float] = {}
-        for case, name in CASES.items():
-            rates[case] = _load(place, measured, f"Portbook, {name}", Kind("portbook", workers), case)
-            tick()
-        for rival, name in RIVALS.items():
-            if workers <= MOST_WORKERS.get(rival, workers):
-                rates[rival] = _load(place, measured, name, Kind(rival, workers), "usual")
-            tick()
-        for case, name in CASES.items():
-            for rival, against in (("copy_rows", f"COPY (goal {GOALS[case]})"), ("insert_rows", "ORM")):
-                if rival in rates:
-                    ratio = f"{name} / {against}, {workers} worker{'s' if workers > 1 else ''}"
-                    measured.ratios.setdefault(ratio, []).append(rates[case] / rates[rival])
+def _intake(place: Stage, measured: Measured, tick: Callable[[], None], *, workers: tuple[int, ...]) -> None:
+    for each in workers:
+        _side_by_side(place, measured, tick, workers=each)
     _load(place, measured, "Portbook, 2 % new, judging too", Kind("portbook", 1, analyse=True), "one_new")
     tick()
+
+
+def _side_by_side(place: Stage, measured: Measured, tick: Callable[[], None], *, workers: int) -> None:
+    rates: dict[str, float] = {}
+    for case, name in CASES.items():
+        rates[case] = _load(place, measured, f"Portbook, {name}", Kind("portbook", workers), case)
+        tick()
+    for rival, name in RIVALS.items():
+        if workers <= MOST_WORKERS.get(rival, workers):
+            rates[rival] = _load(place, measured, name, Kind(rival, workers), "usual")
+        tick()
+    for case, name in CASES.items():
+        for rival, against in (("copy_rows", f"COPY (goal {GOALS[case]})"), ("insert_rows", "ORM")):
+            if rival in rates:
+                ratio = f"{name} / {against}, {workers} worker{'s' if workers > 1 else ''}"
+                measured.ratios.setdefault(ratio, []).append(rates[case] / rates[rival])
 
 
 def _load(place: Stage, measured: Measured, name: str, kind: Kind, case: Case) -> float:

@@ -6,7 +6,8 @@ import psycopg
 
 _SIZE = """
 SELECT coalesce(sum(pg_total_relation_size(relid)), 0)
-FROM unnest(%s::text[]) AS root, LATERAL pg_partition_tree(root::regclass)
+FROM unnest(%s::text[]) AS root,
+     LATERAL (SELECT root::regclass AS relid UNION SELECT relid FROM pg_partition_tree(root::regclass)) AS parts
 """
 
 
