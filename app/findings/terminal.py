@@ -38,7 +38,8 @@ def show_findings(  # noqa: PLR0913 - each is an option
         return
     for found in page["items"]:
         console.print(panel(found))
-    console.print(f"{len(page['items'])} findings{', and more' if page['next'] else ''}.")
+    total = len(page["items"])
+    console.print(f"{total} finding{'' if total == 1 else 's'}{', and more' if page['next'] else ''}.")
 
 
 def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:

@@ -53,7 +53,7 @@ def test_a_finding_is_shown_with_its_points_and_what_could_not_be_seen() -> None
     assert "svchost.exe (netsvcs) connected out to tcp/5678" in shown
     assert "+43  Port is new [for] this program." in shown
     assert "·  Not available: bytes." in shown
-    assert "1 findings, and more." in shown
+    assert "1 finding, and more." in shown
 
 
 @pytest.mark.parametrize("direction", ["outbound", "listening", "signature", "service", "launchd"])
