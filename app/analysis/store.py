@@ -23,6 +23,9 @@ from app.observations import models as observed
 FAILURES_MAX = 5
 PORTS_MAX = 256
 
+#: Names the lock in PostgreSQL, any number that is ours alone.
+JUDGING_LOCK = 0x4A75646765
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -48,8 +51,14 @@ def arrays(statement: str, **types: TypeEngine[Any]) -> TextClause:
     return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
 
 
+async def is_alone(session: WriteSession) -> bool:
+    """Whether this transaction is the one that judges; another's commit lets the next one in."""
+    query = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(await session.scalar(query, {"key": JUDGING_LOCK}))
+
+
 async def claim(session: WriteSession, limit: int) -> Sequence[observed.FreshSightings]:
-    """The oldest unread entries of the queue, locked for this transaction; other workers pass them by."""
+    """The oldest unread entries of the queue, locked for this transaction."""
     query = select(observed.FreshSightings).where(observed.FreshSightings.failures < FAILURES_MAX)
     query = query.order_by(observed.FreshSightings.fresh_id).limit(limit)
     return (await session.scalars(query.with_for_update(skip_locked=True))).all()

@@ -87,9 +87,14 @@ async def _blame_oldest(database: Database) -> None:
 
 
 async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATCHES) -> int:
-    """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged."""
+    """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged.
+
+    One worker judges at a time, or a signature and the connection that it explains could pass each other.
+    """
     with SECONDS.time():
         async with database.writing() as session:
+            if not await store.is_alone(session):
+                return 0
             claimed = _bounded(await store.claim(session, limit))
             if not claimed:
                 return 0

@@ -86,7 +86,7 @@ _JUDGE_AGAIN = text(
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
     FROM findings f JOIN behaviours b USING (behaviour_id)
     JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.state = 'open' AND f.day = :day AND b.direction IN ('outbound', 'listening')
+    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """
@@ -94,7 +94,10 @@ _JUDGE_AGAIN = text(
 
 
 async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
-    """Queue the day's open findings of programs, as (node, path), whose signer has just become known or another."""
+    """Queue open findings of programs, as (node, path), whose signer has just become known or another.
+
+    Those of the days beside count too: midnight may lie between a connection and the signature of its program.
+    """
     if signed:
         nodes, paths = (list(column) for column in zip(*signed, strict=True))
         await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "paths": paths})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.analysis import worker
+from app.analysis import store, worker
 from app.analysis.worker import analyse_some, work
 from app.clock import utc_now
 from app.database import Database
@@ -174,3 +174,31 @@ async def test_days_of_one_claim_are_judged_in_their_order(server: Server) -> No
     node = await node_of(server.database, key)
     days = "SELECT max(days), max(day) FROM node_tallies WHERE node_id = :n"
     assert await ask(server.database, days, n=node) == [(3, utc_now().date())]
+
+
+@pytest.mark.parametrize("days_ago", [0, 1])
+@pytest.mark.usefixtures("quiet")
+async def test_a_signature_is_heeded_though_midnight_lies_between_it_and_the_connection(
+    server: Server, days_ago: int
+) -> None:
+    key = await a_node(server)
+    await say(server, key, 8088)
+    await analyse_some(server.database, Knobs())
+    then = int(utc_now().timestamp()) - days_ago * DAY
+    unsigned = {"path": FAKE, "sign_status": "missing", "subject_name": ""}
+    line = a_line(unsigned, query="pack/windows_context/signatures", unix_time=then)
+    assert await server.say("log", a_log(key, [line])) == {}
+    while await analyse_some(server.database, Knobs()):
+        pass
+    [finding] = [each for each in await findings_of(server, key) if each["behaviour"]["direction"] == "outbound"]
+    assert "unsigned" in {each["reason"] for each in finding["evidence"]}
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_while_one_worker_judges_the_others_stand_by(server: Server) -> None:
+    key = await a_node(server)
+    await say(server, key, 8088)
+    async with server.database.writing() as other:
+        assert await store.is_alone(other)
+        assert await analyse_some(server.database, Knobs()) == 0
+    assert await analyse_some(server.database, Knobs()) == 1
