@@ -8,9 +8,11 @@ from pathlib import Path
 from msgspec.structs import replace as with_fields
 
 from app.analysis.captures import CapturedRow, Progress, captured_rows
+from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context, Signer, context_of, more_exposed
 from app.detection.deviation import Deviation
+from app.detection.facts import FACT_QUERIES, Fact
 from app.detection.history import History
 from app.detection.inventory import signer_of
 from app.detection.judgement import judge
@@ -50,6 +52,7 @@ class Inputs:
 class _Seen:
     behaviour: Behaviour
     context: Context
+    seen_at: int
     lines: list[int]
 
 
@@ -66,6 +69,7 @@ class Replay:
         self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
         self._progress = progress
         self._history = History()
+        self._surroundings = ReplaySurroundings()
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
 
@@ -104,12 +108,14 @@ class Replay:
     def _note(self, seen: dict[_Key, _Seen], captured: CapturedRow, behaviour: Behaviour) -> None:
         row, key = captured.row, (captured.node, behaviour)
         context = context_of(row.query, row.columns, node=captured.node, signer=Signer())
-        known = seen.setdefault(key, _Seen(behaviour, context, []))
+        known = seen.setdefault(key, _Seen(behaviour, context, row.observed_at_unix, []))
         known.context = more_exposed(known.context, context)
+        known.seen_at = min(known.seen_at, row.observed_at_unix)
         known.lines.append(captured.position)
 
     def _behaviour(self, captured: CapturedRow) -> Behaviour | None:
         row = captured.row
+        self._note_fact(captured)
         if row.action == "removed" or row.query not in UNDERSTOOD:
             return None
         if signed := signer_of(row.query, row.columns):
@@ -124,10 +130,18 @@ class Replay:
             self.skipped.append(Skipped(captured.path, captured.line, str(problem)))
             return None
 
+    def _note_fact(self, captured: CapturedRow) -> None:
+        row = captured.row
+        if row.query in FACT_QUERIES:
+            platform, kind = FACT_QUERIES[row.query]
+            at = row.observed_at_unix
+            self._surroundings.add(Fact(captured.node, platform, kind, row.query, row.action, row.columns, at))
+
     def _judge(self, node: str, seen: _Seen) -> Deviation:
         signer = self._signers.get((node, seen.behaviour.program.path), Signer())
         standing = self._history.standing(node, self._role(node), None, seen.behaviour)
-        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, self._knobs)
+        around = self._surroundings.around(node, seen.behaviour, seen.context, seen.seen_at)
+        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, self._knobs, around)
 
     def _role(self, node: str) -> str:
         return self._inputs.roles.get(node, "")

@@ -18,6 +18,7 @@ from app.analysis.models import EVERY_ROLE, Image
 from app.database import ReadSession, WriteSession
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.context import Signer, Trust
+from app.fleet.models import Node
 from app.observations import models as observed
 
 FAILURES_MAX = 5
@@ -64,11 +65,35 @@ async def claim(session: WriteSession, limit: int) -> Sequence[observed.FreshSig
     return (await session.scalars(query.with_for_update(skip_locked=True))).all()
 
 
+async def claim_facts(session: WriteSession, limit: int) -> Sequence[observed.FreshFacts]:
+    query = select(observed.FreshFacts).where(observed.FreshFacts.failures < FAILURES_MAX)
+    query = query.order_by(observed.FreshFacts.fresh_id).limit(limit)
+    return (await session.scalars(query.with_for_update(skip_locked=True))).all()
+
+
+async def finish_facts(session: WriteSession, fresh_ids: Collection[int]) -> None:
+    await session.execute(delete(observed.FreshFacts).where(observed.FreshFacts.fresh_id.in_(fresh_ids)))
+
+
+async def note_facts_failure(session: WriteSession, fresh_id: int) -> None:
+    failed = update(observed.FreshFacts).where(observed.FreshFacts.fresh_id == fresh_id)
+    await session.execute(failed.values(failures=observed.FreshFacts.failures + 1))
+
+
+async def platforms(session: WriteSession, node_ids: Collection[int]) -> dict[int, str]:
+    """Node → platform as enrolled."""
+    found = await session.execute(select(Node.node_id, Node.platform).where(Node.node_id.in_(node_ids)))
+    return {node_id: platform for node_id, platform in found}  # noqa: C416 - rows are no pairs to the type checker
+
+
 async def queue_length(session: ReadSession) -> tuple[int, int]:
     """Entries that wait, and entries that were set aside."""
-    given_up = observed.FreshSightings.failures >= FAILURES_MAX
-    query = select(func.count().filter(~given_up), func.count().filter(given_up)).select_from(observed.FreshSightings)
-    waiting, set_aside = (await session.execute(query)).one()
+    waiting = set_aside = 0
+    for queue in (observed.FreshFacts, observed.FreshSightings):
+        given_up = queue.failures >= FAILURES_MAX
+        query = select(func.count().filter(~given_up), func.count().filter(given_up)).select_from(queue)
+        counts = (await session.execute(query)).one()
+        waiting, set_aside = waiting + counts[0], set_aside + counts[1]
     return waiting, set_aside
 
 
@@ -90,7 +115,9 @@ _BODIES = arrays(
 )  # fmt: skip
 
 
-async def bodies(session: WriteSession, fresh: Iterable[observed.FreshSightings]) -> dict[UUID, bytes]:
+async def bodies(
+    session: WriteSession, fresh: Iterable[observed.FreshSightings | observed.FreshFacts]
+) -> dict[UUID, bytes]:
     """Batch id → stored gzip body; batches that retention has dropped are missing."""
     keys = sorted({(each.batch_day, each.node_id, each.batch_id) for each in fresh})
     days, nodes, batches = (list(column) for column in zip(*keys, strict=True))

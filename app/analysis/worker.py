@@ -9,17 +9,19 @@ from itertools import accumulate
 import structlog
 from prometheus_client import Counter, Histogram
 
-from app.analysis import standings, store
+from app.analysis import facts, standings, store, surroundings
 from app.analysis.standings import Seen
+from app.analysis.surroundings import Asked
 from app.clock import utc_now
 from app.database import Database, WriteSession
 from app.detection.behaviour import Behaviour
-from app.detection.context import Signer, context_of
+from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
 from app.detection.knobs import Knobs
 from app.detection.recognition import signer_of
 from app.detection.standing import Standing
+from app.detection.surroundings import Surroundings
 from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
@@ -52,11 +54,25 @@ class Sighted:
     def seen(self) -> Seen:
         return Seen(self.fresh.node_id, self.fresh.role_id, self.behaviour)
 
+    @property
+    def image(self) -> tuple[int, str]:
+        """Node and file, of which signatures speak."""
+        return self.fresh.node_id, self.behaviour.program.path
+
+    def asked(self, signer: Signer) -> Asked:
+        return Asked(self.fresh.node_id, self.fresh.role_id, self.behaviour, self._context(signer), self.seen_at)
+
+    def _context(self, signer: Signer) -> Context:
+        query, columns = (self.original.query, self.original.columns) if self.original else ("", {})
+        return context_of(query, columns, node=str(self.fresh.node_id), signer=signer)
+
 
 async def work(database: Database, knobs: Knobs) -> None:
     """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
     while True:
         try:
+            while await facts.take_some(database):
+                pass
             judged = await analyse_some(database, knobs)
         except Exception:
             log.exception("analysis_failed")
@@ -131,10 +147,12 @@ async def _judge_day(
 ) -> None:
     newly_signed = await store.keep_signers(session, _signatures(sighted))
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
-    signed = await store.signers(session, {(each.fresh.node_id, each.behaviour.program.path) for each in sighted})
+    signed = await store.signers(session, {each.image for each in sighted})
+    asked = [each.asked(signed.get(each.image, Signer())) for each in sighted]
+    around = await surroundings.load(session, asked)
     judged = [
-        _judge(each, known[each.seen], signed.get((each.fresh.node_id, each.behaviour.program.path), Signer()), knobs)
-        for each in sighted
+        _judge(each, question, known[each.seen], around[question], knobs)
+        for each, question in zip(sighted, asked, strict=True)
     ]
     await _keep(session, day, judged)
     await judge_again(session, day, newly_signed)
@@ -152,10 +170,8 @@ async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) 
         FOUND.labels(each.deviation.severity.value).inc()
 
 
-def _judge(each: Sighted, standing: Standing, signer: Signer, knobs: Knobs) -> NewFinding:
-    query, columns = (each.original.query, each.original.columns) if each.original else ("", {})
-    context = context_of(query, columns, node=str(each.fresh.node_id), signer=signer)
-    deviation = judge(each.behaviour, context, standing, knobs)
+def _judge(each: Sighted, asked: Asked, standing: Standing, around: Surroundings, knobs: Knobs) -> NewFinding:
+    deviation = judge(each.behaviour, asked.context, standing, knobs, around)
     return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number)
 
 

@@ -10,6 +10,7 @@ from app.detection.deviation import Evidence
 from app.detection.knobs import Knobs, Weights
 from app.detection.places import Place, place_of
 from app.detection.standing import Standing
+from app.detection.surroundings import NOTHING_KNOWN, Surroundings
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Case:
     context: Context
     standing: Standing
     knobs: Knobs
+    surroundings: Surroundings = NOTHING_KNOWN
 
     @property
     def weights(self) -> Weights:

@@ -11,14 +11,19 @@ from app.detection.deviation import Analytic, Deviation, Evidence, Severity
 from app.detection.evidence import Case, line
 from app.detection.history_words import peers
 from app.detection.knobs import Knobs, Severities
+from app.detection.process_evidence import process_evidence
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
+from app.detection.surroundings import NOTHING_KNOWN, Surroundings
 
 #: Inventory facts that lend context to findings about ports and make none by themselves.
 CONTEXT_ONLY = frozenset({Direction.SERVICE, Direction.LAUNCHD})
 _MOST = 100
 
-Surroundings = tuple[Evidence, ...]
+_Lines = tuple[Evidence, ...]
+
+#: Families of evidence that need no history; each gives its lines, or none.
+_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence)
 
 
 def judge(
@@ -26,6 +31,7 @@ def judge(
     context: Context,
     standing: Standing,
     knobs: Knobs,
+    surroundings: Surroundings = NOTHING_KNOWN,
     *,
     corroboration: tuple[Evidence, ...] = (),
 ) -> Deviation:
@@ -33,13 +39,13 @@ def judge(
 
     `corroboration`: lines that others found, e.g. in flow logs; they count like lines of context.
     """
-    case = Case(behaviour, context, standing, knobs)
-    surroundings = (*context_evidence(case), *corroboration)
-    evidence = (*statistical_evidence(case), *surroundings)
+    case = Case(behaviour, context, standing, knobs, surroundings)
+    beside_history = (*(found for family in _FAMILIES for found in family(case)), *corroboration)
+    evidence = (*statistical_evidence(case), *beside_history)
     if allow_listed(case):
         text = "The setting ProcessAllowList names this program: recorded only."
         evidence = (*evidence, line("allow_listed", -_total(evidence), text))
-    severity, held = _severity(case, _score(evidence), surroundings)
+    severity, held = _severity(case, _score(evidence), beside_history)
     analytic = Analytic.WINDOWS if behaviour.program.platform is Platform.WINDOWS else Analytic.MACOS
     return Deviation(
         behaviour=behaviour,
@@ -58,25 +64,25 @@ def _score(evidence: tuple[Evidence, ...]) -> int:
     return int(min(max(_total(evidence), 0.0), _MOST) + 0.5)
 
 
-def _severity(case: Case, score: int, surroundings: Surroundings) -> tuple[Severity, tuple[Evidence, ...]]:
+def _severity(case: Case, score: int, beside_history: _Lines) -> tuple[Severity, tuple[Evidence, ...]]:
     """The severity, and the line that says why it is held down, if it is."""
     severity = _level(score, case.knobs.severities)
     if severity not in {Severity.HIGH, Severity.MEDIUM}:
         return severity, ()
-    held = next((found for hold in _HOLDS if (found := hold(case, surroundings))), None)
+    held = next((found for hold in _HOLDS if (found := hold(case, beside_history))), None)
     return (Severity.LOW, (held,)) if held else (severity, ())
 
 
-def _inventory_only(case: Case, _surroundings: Surroundings) -> Evidence | None:
+def _inventory_only(case: Case, _beside_history: _Lines) -> Evidence | None:
     if case.behaviour.direction not in CONTEXT_ONLY:
         return None
     text = "Held at low: how a job is configured is no use of a port yet; it supports findings about ports."
     return line("inventory_only", 0, text)
 
 
-def _learning(case: Case, surroundings: Surroundings) -> Evidence | None:
+def _learning(case: Case, beside_history: _Lines) -> Evidence | None:
     window, days, enough = case.knobs.time_window, case.standing.days, case.knobs.severities.learning_alert
-    if days >= window.learning_days or _total(surroundings) >= enough:
+    if days >= window.learning_days or _total(beside_history) >= enough:
         return None
     text = (
         f"Held at low: day {days + 1} of {window.learning_days} of learning what is usual; until then only evidence"
@@ -85,13 +91,13 @@ def _learning(case: Case, surroundings: Surroundings) -> Evidence | None:
     return line("learning", 0, text)
 
 
-def _any_port(case: Case, surroundings: Surroundings) -> Evidence | None:
+def _any_port(case: Case, beside_history: _Lines) -> Evidence | None:
     """A new port is no news of a program that is usual among the peers and whose user picks the ports."""
     kind, standing = case.kind(Trait.ANY_PORT), case.standing
     usual = standing.program.units and not standing.new_to_role
     if not kind or not usual or case.dubious:
         return None
-    if any(each.points > 0 and each.reason != UNCOMMON_PORT for each in surroundings):
+    if any(each.points > 0 and each.reason != UNCOMMON_PORT for each in beside_history):
         return None
     text = (
         f"Held at low: {case.name} is {kind.says}, in use on other {peers(standing)} too; its user's business lies on"
@@ -100,7 +106,7 @@ def _any_port(case: Case, surroundings: Surroundings) -> Evidence | None:
     return line("any_port", 0, text)
 
 
-_HOLDS: tuple[Callable[[Case, Surroundings], Evidence | None], ...] = (_inventory_only, _learning, _any_port)
+_HOLDS: tuple[Callable[[Case, _Lines], Evidence | None], ...] = (_inventory_only, _learning, _any_port)
 
 
 def _level(score: int, levels: Severities) -> Severity:

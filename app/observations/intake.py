@@ -214,6 +214,8 @@ class _Group:
         await store.write(cursor, store.INSERT_BEHAVIOURS, sorted(self._new_behaviours.values()))
         if self._sightings:
             await cursor.execute(store.INSERT_SIGHTINGS, self._sightings.columns)
+        facts = [_facts_row(each) for each in self._group if each.reduced.fact_lines]
+        await store.write(cursor, store.INSERT_FRESH_FACTS, facts)
         for day, ends in sorted(self._end_rows().items()):
             await store.write(cursor, store.END_SIGHTINGS, ends, _date(day))
         for spans in _rounds(self._group):
@@ -254,6 +256,11 @@ def _batch_row(each: Submission) -> tuple[object, ...]:
     counts = (each.reduced.lines, each.reduced.rows)
     return (each.day, each.node.node_id, each.batch_id, each.received_at, each.kind, *counts, each.body,
             sha256(each.body).digest())  # fmt: skip
+
+
+def _facts_row(each: Submission) -> tuple[object, ...]:
+    lines = "{" + ",".join(map(str, each.reduced.fact_lines)) + "}"
+    return (each.node.node_id, each.batch_id, each.day, lines)
 
 
 def _rounds(group: list[Submission]) -> list[list[tuple[object, ...]]]:

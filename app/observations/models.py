@@ -99,6 +99,19 @@ class FreshSightings(Table):
     failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
 
 
+class FreshFacts(Table):
+    """Lines of one batch that explain behaviours and that analysis has not read yet: a queue like the one above."""
+
+    __tablename__ = "fresh_facts"
+
+    node_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    batch_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
+    batch_day: Mapped[date] = mapped_column(Date)
+    fresh_id: Mapped[int] = mapped_column(BigInteger, Identity(), index=True)
+    line_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+
+
 class Execution(Table):
     """How far each query of each node has come: epoch and counter, and what went missing on the way."""
 

@@ -21,6 +21,7 @@ class Original:
     query: str
     action: str
     columns: Mapping[str, object]
+    observed_at: int = 0  #: unix seconds by the node's clock, as said; 0 when it said none
 
 
 class _Stored(msgspec.Struct):
@@ -39,10 +40,16 @@ class Originals:
         lines = self._lines.get(batch_id, [])
         if not 0 <= line_number < len(lines):
             return None
-        rows = self._rows.get((batch_id, line_number))
-        if rows is None:
-            rows = self._rows[batch_id, line_number] = _originals(_line(lines[line_number]))
+        rows = self.rows(batch_id, line_number)
         return rows[row_number] if 0 <= row_number < len(rows) else None
+
+    def rows(self, batch_id: UUID, line_number: int) -> list[Original]:
+        """All rows of a line that the batch is known to have; none when the batch is gone."""
+        lines = self._lines.get(batch_id, [])
+        rows = self._rows.get((batch_id, line_number))
+        if rows is None and line_number < len(lines):
+            rows = self._rows[batch_id, line_number] = _originals(_line(lines[line_number]))
+        return rows or []
 
 
 def lines_of(body: bytes) -> list[msgspec.Raw]:
@@ -67,7 +74,15 @@ def _line(raw: msgspec.Raw) -> Mapping[str, Any]:
 
 def _originals(line: Mapping[str, Any]) -> list[Original]:
     query = result_name(clean(str(line.get("name", ""))))
-    return [Original(query, action, columns) for action, columns in rows_in(line)]
+    at = _seconds(line.get("unixTime"))
+    return [Original(query, action, columns, at) for action, columns in rows_in(line)]
+
+
+def _seconds(value: object) -> int:
+    try:
+        return int(float(value)) if isinstance(value, str | int | float) else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def rows_in(line: Mapping[str, Any]) -> list[tuple[str, dict[str, object]]]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from app.detection.behaviour import DYNAMIC_PORT, Behaviour, Platform
 from app.detection.columns import LAST_PORT
+from app.detection.facts import FACT_QUERIES
 from app.detection.queries import UNDERSTOOD, QueryKind
 from app.detection.recognition import IDENTITY_COLUMNS, RejectedRow, recognise
 from app.osquery.protocol import Cell, Columns, DiffResults, ResultLine
@@ -93,6 +94,7 @@ class Reduced:
     executions: dict[tuple[str, int], Span] = field(default_factory=dict)
     quarantined: dict[str, Quarantined] = field(default_factory=dict)
     heartbeat: tuple[str, str, str] | None = None
+    fact_lines: list[int] = field(default_factory=list)  #: read by analysis, from the stored batch
 
     def quarantine(self, reason: str, line_number: int, query: str) -> None:
         kept = self.quarantined.setdefault(reason, Quarantined(0, line_number, query))
@@ -107,17 +109,18 @@ class _Known:
     platform: Platform | None
     kind: QueryKind
     identity: Callable[[Columns], Any] | None
+    has_facts: bool
 
 
 @lru_cache(maxsize=4096)
 def _known(name: str) -> _Known | None:
     canonical = result_name(name)
-    understood = UNDERSTOOD.get(canonical)
-    if understood is None:
+    has_facts = canonical in FACT_QUERIES
+    platform, kind = UNDERSTOOD.get(canonical, (FACT_QUERIES[canonical][0] if has_facts else None, QueryKind.CONTEXT))
+    if not has_facts and kind is QueryKind.CONTEXT:
         return None
-    platform, kind = understood
     columns = [column for column in IDENTITY_COLUMNS.get(kind, ()) if column not in _IDENTITY_PORTS]
-    return _Known(canonical, platform, kind, attrgetter(*columns) if columns else None)
+    return _Known(canonical, platform, kind, attrgetter(*columns) if columns else None, has_facts)
 
 
 class Reducer:
@@ -156,7 +159,10 @@ class Reducer:
         if known.platform is not None and known.platform != platform:
             for place in range(len(lines)):
                 reduced.quarantine("other_platform", number + place, known.name)
-        elif known.identity is not None:
+            return
+        if known.has_facts:
+            reduced.fact_lines += range(number, number + len(lines))
+        if known.identity is not None:
             self._recognise_rows(reduced, rows, known, observed)
         elif known.kind is QueryKind.HEARTBEAT:
             _note_heartbeat(reduced, rows)

@@ -58,6 +58,13 @@ SELECT node_id, batch_id, day, min(batch_day), min(role_id),
 FROM new GROUP BY node_id, batch_id, day
 """
 
+INSERT_FRESH_FACTS = """
+INSERT INTO fresh_facts (node_id, batch_id, batch_day, line_numbers)
+SELECT node_id, batch_id, batch_day, lines::int[]
+FROM unnest(%b::bigint[], %b::uuid[], %b::date[], %b::text[]) AS new(node_id, batch_id, batch_day, lines)
+ON CONFLICT DO NOTHING
+"""
+
 END_SIGHTINGS = """
 UPDATE sightings AS s SET ended_at = gone.at
 FROM unnest(%b::bigint[], %b::uuid[], %b::timestamptz[]) AS gone(node_id, behaviour_id, at)

@@ -1,0 +1,38 @@
+"""Rows that show no behaviour of their own but explain others: process starts, what jobs own, installed software."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.detection.behaviour import Platform
+
+
+class FactKind(StrEnum):
+    PROCESS = "process"  #: a process began
+    JOB = "job"  #: what a launchd job or a Windows service owns
+    SOFTWARE = "software"  #: what is installed
+
+
+#: Result name (delimiter `/`) → platform and kind. A query may show behaviours as well.
+FACT_QUERIES: Mapping[str, tuple[Platform, FactKind]] = {
+    "pack/windows_network/process_events": (Platform.WINDOWS, FactKind.PROCESS),
+    "pack/macos_network/process_events": (Platform.MACOS, FactKind.PROCESS),
+    "pack/macos_context/launchd_sockets": (Platform.MACOS, FactKind.JOB),
+    "pack/windows_context/programs": (Platform.WINDOWS, FactKind.SOFTWARE),
+    "pack/macos_context/apps": (Platform.MACOS, FactKind.SOFTWARE),
+    "pack/macos_context/packages": (Platform.MACOS, FactKind.SOFTWARE),
+    "pack/macos_context/homebrew": (Platform.MACOS, FactKind.SOFTWARE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of such a query, as its node said it."""
+
+    node: str  #: the node's number in a database, or the name it gives itself in a replay
+    platform: Platform
+    kind: FactKind
+    query: str
+    action: str  #: added, removed or snapshot
+    columns: Mapping[str, object]
+    observed_at: int  #: unix seconds by the node's clock

@@ -1,0 +1,15 @@
+"""What is known around a behaviour on its node beside the row that showed it."""
+
+from dataclasses import dataclass
+
+from app.detection.process_start import ProcessStart
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Each is None or empty where nothing is known, which is never evidence."""
+
+    start: ProcessStart | None = None
+
+
+NOTHING_KNOWN = Surroundings()
