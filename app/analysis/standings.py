@@ -47,7 +47,7 @@ def arrivals_subject(platform: Platform) -> UUID:
 async def load(
     session: WriteSession, day: date, seen: Iterable[Seen], roles: Mapping[int, str]
 ) -> dict[Seen, Standing]:
-    """Three statements for any number of sightings of one day."""
+    """Four statements for any number of sightings of one day."""
     items = list(seen)
     wanted = {(each.node_id, subject) for each in items for subject in each.subjects.all}
     own = await store.own_days(session, day, wanted)
@@ -55,7 +55,11 @@ async def load(
     counts = await store.counts(session, day, groups)
     views = {each: _View(each, day, counts, own, roles) for each in items}
     ports = await store.ports(session, day, {view.ports_key for view in views.values()})
-    return {each: view.standing(ports.get(view.ports_key, ())) for each, view in views.items()}
+    owners = await store.owners(session, day, {view.owner_key for view in views.values()})
+    return {
+        each: view.standing(ports.get(view.ports_key, ()), owners.get(view.owner_key, store.NOBODY))
+        for each, view in views.items()
+    }
 
 
 def _subjects(seen: Seen) -> list[UUID]:
@@ -85,7 +89,11 @@ class _View:
     def ports_key(self) -> tuple[int, int, UUID]:
         return (self._seen.node_id, self._role_id, self._subjects.program)
 
-    def standing(self, ports: Ports) -> Standing:
+    @property
+    def owner_key(self) -> tuple[int, int, UUID]:
+        return (self._seen.node_id, self._role_id, self._subjects.behaviour)
+
+    def standing(self, ports: Ports, owner: store.Owner) -> Standing:
         group = self._count(self._role_id, self._subjects.group)
         alone = self._tally(self._seen.role_id, self._subjects.group).nodes == 0
         return Standing(
@@ -100,6 +108,8 @@ class _View:
             new_programs_per_day=self._new_programs_per_day(group.first_day),
             only_of_its_role=alone,
             new_to_role=not alone and self._role_id == EVERY_ROLE,
+            port_owner=owner[0],
+            port_owner_nodes=owner[1],
             platform_behaviour=self._tally(EVERY_ROLE, self._subjects.behaviour),
             platform_everything=self._tally(EVERY_ROLE, self._subjects.everything),
         )

@@ -200,6 +200,42 @@ async def ports(
     return {key: tuple(sorted(each, key=lambda port: (-port[1], port[0]))) for key, each in used.items()}
 
 
+_OWNERS = arrays(
+    f"""
+    SELECT w.node_id, w.role_id, mine.behaviour_id, o.name, o.nodes
+    FROM unnest(:nodes, :roles, :behaviours) AS w(node_id, role_id, behaviour_id)
+    JOIN behaviours mine USING (behaviour_id)
+    CROSS JOIN LATERAL (
+      SELECT b.name, t.nodes + CASE WHEN t.day < :day THEN t.day_nodes ELSE 0 END
+             - (coalesce(own.days - CASE WHEN own.day >= :day THEN 1 ELSE 0 END, 0) > 0)::int AS nodes
+      FROM (
+        SELECT behaviour_id, name FROM behaviours
+        WHERE bucket = mine.bucket AND platform = mine.platform AND transport = mine.transport
+          AND direction = 'listening' AND behaviour_id <> mine.behaviour_id
+        LIMIT {PORTS_MAX}
+      ) b
+      JOIN tallies t ON t.role_id = w.role_id AND t.subject = b.behaviour_id
+      LEFT JOIN node_tallies own ON own.node_id = w.node_id AND own.subject = b.behaviour_id
+      ORDER BY nodes DESC, b.name DESC LIMIT 1
+    ) o
+    WHERE mine.direction = 'listening' AND mine.bucket <> 'dynamic' AND o.nodes > 0
+    """,  # noqa: S608 - a constant
+    nodes=BIGINT(), roles=SMALLINT(), behaviours=PG_UUID(),
+)  # fmt: skip
+
+Owner = tuple[str, int]
+NOBODY: Owner = ("", 0)
+
+
+async def owners(
+    session: WriteSession, day: date, wanted: set[tuple[int, int, UUID]]
+) -> dict[tuple[int, int, UUID], Owner]:
+    """(node, role, listening behaviour) → the other program that most other nodes show on its port, and on how many."""
+    nodes, roles, behaviours = (list(column) for column in zip(*wanted, strict=True))
+    found = await session.execute(_OWNERS, {"day": day, "nodes": nodes, "roles": roles, "behaviours": behaviours})
+    return {(node, role, behaviour): (name, count) for node, role, behaviour, name, count in found}
+
+
 #: A node's first mark of a day counts a node-day, its first mark ever a node; late days are not counted twice.
 _ADD_MARKS = arrays(
     f"""

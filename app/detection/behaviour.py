@@ -19,13 +19,14 @@ class Platform(StrEnum):
 class Direction(StrEnum):
     OUTBOUND = "outbound"
     LISTENING = "listening"
+    LOOPBACK = "loopback"  #: connects to another program on its own host
     SERVICE = "service"  #: inventory fact: a Windows service and how it is configured
     LAUNCHD = "launchd"  #: inventory fact: a launchd job and how it is configured
     SIGNATURE = "signature"  #: inventory fact: who signed a program that owns sockets
 
 
 #: The directions that T1571 speaks of; the others are inventory facts that lend them context.
-NETWORK = frozenset({Direction.OUTBOUND, Direction.LISTENING})
+NETWORK = frozenset({Direction.OUTBOUND, Direction.LISTENING, Direction.LOOPBACK})
 
 
 class Transport(StrEnum):

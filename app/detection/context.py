@@ -37,6 +37,9 @@ class Context:
     peer_scope: PeerScope = PeerScope.UNKNOWN
     attempt_only: bool = False  #: SYN_SENT: nobody answered yet
     bind_scope: str = ""  #: any, loopback, specific
+    local_port: str = ""  #: of a connection
+    from_listener: bool = False  #: the connection's local port listens as well
+    server: str = ""  #: path or name of the program at the other end of a connection within the node
     user: str = ""
     parent: str = ""
     command_line: str = ""
@@ -67,6 +70,9 @@ def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: 
         peer_address=peer,
         peer_scope=peer_scope(peer) if peer and not query.endswith("/listening") else PeerScope.UNKNOWN,
         attempt_only=text(columns, "conn_state") == "attempt",
+        local_port=text(columns, "local_port"),
+        from_listener=text(columns, "local_port_listening") == "1",
+        server=text(columns, "server_path") or text(columns, "server_name"),
         bind_scope=bind_scope if bind_scope in _BINDS else "",
         user=text(columns, "username") or text(columns, "user_account"),
         parent=text(columns, "parent_path") or text(columns, "parent_name"),

@@ -10,9 +10,10 @@ from app.detection.behaviour import Direction, Platform
 from app.detection.classes import Mismatch, Trait
 from app.detection.context import PeerScope, Trust
 from app.detection.deviation import Evidence
-from app.detection.evidence import Case, line
+from app.detection.evidence import Case, counted, line
 from app.detection.places import Place
 from app.detection.ports import only_transport, port_name
+from app.detection.tunnel_evidence import ends_a_tunnel
 from app.detection.vouching import vouched_for
 
 _ODD_PARENTS = frozenset(
@@ -29,6 +30,20 @@ _ODD_PARENTS = frozenset(
     | {"outlook.exe", "osascript", "microsoft word", "microsoft excel", "microsoft powerpoint"}
 )
 _DNS, _KERBEROS = 53, 88
+
+#: Programs that are on every host in one place, which is why others take their names. Source: ATT&CK T1036.005.
+_SYSTEM_NAMES = {
+    Platform.WINDOWS: frozenset(
+        {"svchost.exe", "lsass.exe", "services.exe", "csrss.exe", "smss.exe", "wininit.exe", "winlogon.exe"}
+        | {"explorer.exe", "dllhost.exe", "conhost.exe", "taskhostw.exe", "runtimebroker.exe", "spoolsv.exe"}
+        | {"rundll32.exe", "regsvr32.exe", "sihost.exe", "dwm.exe", "ctfmon.exe", "audiodg.exe", "wmiprvse.exe"}
+    ),
+    Platform.MACOS: frozenset(
+        {"launchd", "kernel_task", "mdnsresponder", "sshd", "windowserver", "loginwindow", "cfprefsd", "trustd"}
+        | {"apsd", "rapportd", "sharingd", "controlcenter", "airportd", "configd", "distnoted", "nsurlsessiond"}
+        | {"screensharingd", "softwareupdated", "syspolicyd", "systemuiserver", "dock", "finder", "coreaudiod"}
+    ),
+}
 
 UNCOMMON_PORT = "uncommon_port"
 
@@ -92,7 +107,7 @@ def _odd_parent(case: Case) -> Evidence | None:
 
 
 def _uncommon_port(case: Case) -> Evidence | None:
-    if case.common or not case.networked:
+    if case.common or case.behaviour.direction not in {Direction.OUTBOUND, Direction.LISTENING}:
         return None
     port = case.behaviour.port
     name = port_name(port, case.behaviour.transport) if port is not None else ""
@@ -100,6 +115,26 @@ def _uncommon_port(case: Case) -> Evidence | None:
     if port is None:
         registry = "the dynamic range is assigned to nobody"
     return line(UNCOMMON_PORT, case.weights.uncommon_port, f"{case.port} is outside the common set; {registry}.")
+
+
+def _port_of_another(case: Case) -> Evidence | None:
+    """On a port that a quarter of the peers give to another program, and not yet common property."""
+    standing = case.standing
+    others, peers = standing.port_owner_nodes, standing.everything.nodes
+    enough = others >= max(case.knobs.vouching.nodes, case.knobs.vouching.dubious_share * peers)
+    if case.behaviour.direction is not Direction.LISTENING or not enough or standing.behaviour.nodes >= others:
+        return None
+    text = f"On {others:,} of {counted(peers, 'other node')} {case.port} belongs to {standing.port_owner}."
+    return line("port_of_another", case.weights.port_of_another, text)
+
+
+def _impostor(case: Case) -> Evidence | None:
+    program = case.behaviour.program
+    named = program.name.lower() in _SYSTEM_NAMES[program.platform]
+    if not named or not program.path or case.place is Place.SYSTEM or (case.trusted and case.known_vendor):
+        return None
+    text = f"It bears the name of a program of the system, but lies at {program.path} (ATT&CK T1036.005)."
+    return line("impostor", case.weights.impostor, text)
 
 
 def _wrong_transport(case: Case) -> Evidence | None:
@@ -136,7 +171,8 @@ def _user_writable(case: Case) -> Evidence | None:
 
 
 def _loopback(case: Case) -> Evidence | None:
-    if case.context.peer_scope is not PeerScope.LOOPBACK and case.context.bind_scope != "loopback":
+    within = case.context.peer_scope is PeerScope.LOOPBACK or case.context.bind_scope == "loopback"
+    if not within or ends_a_tunnel(case):
         return None
     return line("loopback_only", -case.weights.loopback, "It stays on the node itself (loopback).")
 
@@ -200,6 +236,8 @@ _AGAINST: tuple[Rule, ...] = (
     _not_a_ticket_client,
     _odd_parent,
     _uncommon_port,
+    _port_of_another,
+    _impostor,
     _wrong_transport,
     _signature,
     _user_writable,

@@ -55,11 +55,17 @@ class Case:
 
     @property
     def named_classes(self) -> tuple[ProgramClass, ...]:
-        return named_classes(self.behaviour.program, self.behaviour.direction)
+        return named_classes(self.behaviour.program, self._way)
 
     @cached_property
     def classes(self) -> tuple[ProgramClass, ...]:
-        return classes_of(self.behaviour.program, self.behaviour.direction, trusted=self.trusted)
+        return classes_of(self.behaviour.program, self._way, trusted=self.trusted)
+
+    @property
+    def _way(self) -> Direction:
+        """Classes know of clients and of listeners, wherever the peer is."""
+        direction = self.behaviour.direction
+        return Direction.OUTBOUND if direction is Direction.LOOPBACK else direction
 
     def kind(self, trait: Trait) -> ProgramClass | None:
         return next((each for each in self.classes if trait in each.traits), None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from app.detection.behaviour import Behaviour, Platform
+from app.detection.behaviour import DYNAMIC, Behaviour, Direction, Platform
 from app.detection.standing import Standing, Subjects, Tally
 
 MOST_PORTS = 256
@@ -20,6 +20,7 @@ class _Group:
 
     seen: defaultdict[UUID, _Sightings] = field(default_factory=lambda: defaultdict(dict))
     buckets: defaultdict[UUID, dict[str, UUID]] = field(default_factory=lambda: defaultdict(dict))
+    owners: defaultdict[UUID, dict[UUID, str]] = field(default_factory=lambda: defaultdict(dict))
     first_days: dict[UUID, int] = field(default_factory=dict)
     programs: defaultdict[UUID, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
     nodes: set[str] = field(default_factory=set)
@@ -30,6 +31,8 @@ class _Group:
         for subject in subjects.all:
             self.seen[subject].setdefault(node, set()).add(day)
         self.buckets[subjects.program][behaviour.bucket] = subjects.behaviour
+        if behaviour.direction is Direction.LISTENING:
+            self.owners[subjects.port][subjects.behaviour] = behaviour.program.name
         self.first_days[program] = min(day, self.first_days.get(program, day))
         self.programs[program].add((node, day))
         self.nodes.add(node)
@@ -44,6 +47,15 @@ class _Group:
         units = ((bucket, self.tally(subject, node, day).units) for bucket, subject in self.buckets[program].items())
         used = sorted(((bucket, count) for bucket, count in units if count), key=lambda each: (-each[1], each[0]))
         return tuple(used[:MOST_PORTS])
+
+    def owner(self, subjects: Subjects, node: str, day: int | None) -> tuple[str, int]:
+        """The other program that most other nodes show on the port, and on how many."""
+        others = [
+            (name, subject) for subject, name in self.owners[subjects.port].items() if subject != subjects.behaviour
+        ]
+        shown = [(name, self.tally(subject, node, day).nodes) for name, subject in others]
+        most = max(shown, key=lambda each: (each[1], each[0]), default=("", 0))
+        return most if most[1] else ("", 0)
 
     def new_programs_per_day(self) -> float:
         """Programs first seen on a day after the learning period, or Good and Turing's estimate where none is over."""
@@ -72,6 +84,7 @@ class History:
         platform, subjects = behaviour.program.platform, Subjects.of(behaviour)
         group, peers = self._peers(node, role, platform, subjects)
         everywhere, alone = self._platforms[platform], self._roles[platform, role].nodes <= {node}
+        owner = group.owner(subjects, node, day) if behaviour.bucket != DYNAMIC else ("", 0)
         own = everywhere.seen.get(subjects.behaviour, {}).get(node, set()) - {day}
         return Standing(
             peers=peers,
@@ -85,6 +98,8 @@ class History:
             new_programs_per_day=group.new_programs_per_day(),
             only_of_its_role=bool(role) and alone,
             new_to_role=bool(role) and not alone and group is everywhere,
+            port_owner=owner[0],
+            port_owner_nodes=owner[1],
             platform_behaviour=everywhere.tally(subjects.behaviour, node, day),
             platform_everything=everywhere.tally(subjects.everything, node, day),
         )

@@ -6,6 +6,11 @@ from app.detection.score import Statistics
 from app.detection.standing import Standing
 
 _NAMED_PORTS = 4
+_DOES = {
+    Direction.OUTBOUND: ("connected out", "used"),
+    Direction.LISTENING: ("listened", "listened on"),
+    Direction.LOOPBACK: ("connected to its own host", "used"),
+}
 _JOBS = {Direction.SERVICE: "service", Direction.LAUNCHD: "launchd job"}
 
 
@@ -19,7 +24,7 @@ def new_program(case: Case, standing: Standing) -> str:
     job = _JOBS.get(case.behaviour.direction)
     if job:
         return f"New {job}: none of the other {peers(standing)} has {case.name} running {case.behaviour.program.path}."
-    does = "connected out" if case.outbound else "listened"
+    does, _ = _DOES[case.behaviour.direction]
     how = case.behaviour.transport.value
     return (
         f"Program is new: none of the other {peers(standing)} ever {does} by {how} with {case.name}; {case.port} by "
@@ -34,9 +39,9 @@ def new_port(case: Case, standing: Standing) -> str:
     if case.behaviour.direction in _JOBS:
         return f"Configuration is new: on {units} {case.name} was never configured as {case.behaviour.bucket}."
     ports = counted(len(standing.program_ports), "port")
-    how = f"used {ports}" if case.outbound else f"listened on {ports}"
+    _, how = _DOES[case.behaviour.direction]
     return (
-        f"Port is new for this program: on {units} {case.name} {how} ({_buckets(standing)}), "
+        f"Port is new for this program: on {units} {case.name} {how} {ports} ({_buckets(standing)}), "
         f"never {spoken(case.behaviour.bucket)}."
     )
 

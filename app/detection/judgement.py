@@ -15,6 +15,7 @@ from app.detection.process_evidence import process_evidence
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
+from app.detection.tunnel_evidence import tunnel_evidence
 
 #: Inventory facts that lend context to findings about ports and make none by themselves.
 CONTEXT_ONLY = frozenset({Direction.SERVICE, Direction.LAUNCHD})
@@ -23,7 +24,7 @@ _MOST = 100
 _Lines = tuple[Evidence, ...]
 
 #: Families of evidence that need no history; each gives its lines, or none.
-_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence)
+_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, tunnel_evidence, process_evidence)
 
 
 def judge(

@@ -63,6 +63,8 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     uncommon_port: Points = 15
     unsigned: Points = 10
     signer_changed: Points = 20
+    impostor: Points = 20
+    port_of_another: Points = 10
     user_writable: Points = 15
     odd_parent: Points = 10
 

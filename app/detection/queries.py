@@ -9,6 +9,7 @@ from app.detection.behaviour import Platform
 class QueryKind(StrEnum):
     OUTBOUND = "outbound"
     LISTENING = "listening"
+    LOOPBACK = "loopback"
     SIGNATURE = "signature"
     SERVICE = "service"
     LAUNCHD = "launchd"
@@ -20,6 +21,8 @@ class QueryKind(StrEnum):
 UNDERSTOOD: Mapping[str, tuple[Platform | None, QueryKind]] = {
     "pack/windows_network/outbound": (Platform.WINDOWS, QueryKind.OUTBOUND),
     "pack/windows_network/listening": (Platform.WINDOWS, QueryKind.LISTENING),
+    "pack/windows_network/loopback": (Platform.WINDOWS, QueryKind.LOOPBACK),
+    "pack/macos_network/loopback": (Platform.MACOS, QueryKind.LOOPBACK),
     "pack/macos_network/outbound": (Platform.MACOS, QueryKind.OUTBOUND),
     "pack/macos_network/listening": (Platform.MACOS, QueryKind.LISTENING),
     "pack/windows_context/signatures": (Platform.WINDOWS, QueryKind.SIGNATURE),
@@ -35,6 +38,8 @@ NEEDED_COLUMNS: Mapping[tuple[Platform | None, QueryKind], frozenset[str]] = {
     (Platform.MACOS, QueryKind.OUTBOUND): frozenset({"proc_path", "protocol", "local_port", "remote_port"}),
     (Platform.WINDOWS, QueryKind.LISTENING): frozenset({"proc_path", "protocol", "local_port"}),
     (Platform.MACOS, QueryKind.LISTENING): frozenset({"proc_path", "protocol", "local_port"}),
+    (Platform.WINDOWS, QueryKind.LOOPBACK): frozenset({"proc_path", "protocol", "remote_port"}),
+    (Platform.MACOS, QueryKind.LOOPBACK): frozenset({"proc_path", "protocol", "remote_port"}),
     (Platform.WINDOWS, QueryKind.SIGNATURE): frozenset({"path", "sign_status", "subject_name"}),
     (Platform.MACOS, QueryKind.SIGNATURE): frozenset({"path", "signed", "authority", "team_identifier", "identifier"}),
     (Platform.WINDOWS, QueryKind.SERVICE): frozenset({"name", "start_type", "path", "module_path", "user_account"}),

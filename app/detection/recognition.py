@@ -19,6 +19,7 @@ _SOCKET = ("proc_path", "proc_name", "svchost_hint", "service_names", "launchd_l
 IDENTITY_COLUMNS: Mapping[QueryKind, tuple[str, ...]] = {
     QueryKind.OUTBOUND: (*_SOCKET, "protocol", "local_port", "remote_port", "local_port_listening"),
     QueryKind.LISTENING: (*_SOCKET, "protocol", "local_port"),
+    QueryKind.LOOPBACK: (*_SOCKET, "protocol", "remote_port"),
     QueryKind.SIGNATURE: ("path", "sign_status", "subject_name", "signed", "authority", "team_identifier"),
     QueryKind.SERVICE: ("name", "start_type", "path", "module_path", "user_account"),
     QueryKind.LAUNCHD: ("plist_path", "label", "program", "program_arguments"),
@@ -71,6 +72,13 @@ def _listening(platform: Platform, columns: Mapping[str, object]) -> Behaviour |
     return Behaviour(_program(platform, columns), Direction.LISTENING, transport, port_bucket(local_port))
 
 
+def _loopback(platform: Platform, columns: Mapping[str, object]) -> Behaviour | None:
+    remote_port = port(columns, "remote_port")
+    if remote_port == 0:
+        return None
+    return Behaviour(_program(platform, columns), Direction.LOOPBACK, _transport(columns), port_bucket(remote_port))
+
+
 def _transport(columns: Mapping[str, object]) -> Transport:
     try:
         return _TRANSPORTS[number(columns, "protocol")]
@@ -108,6 +116,7 @@ def _launchd_label(columns: Mapping[str, object]) -> str:
 _BY_KIND = {
     QueryKind.OUTBOUND: _outbound,
     QueryKind.LISTENING: _listening,
+    QueryKind.LOOPBACK: _loopback,
     QueryKind.SIGNATURE: signature,
     QueryKind.SERVICE: service,
     QueryKind.LAUNCHD: launchd_job,

@@ -64,4 +64,6 @@ class Standing:
     only_of_its_role: bool = False  #: the role has no other node, so only the platform can be asked
     new_to_role: bool = False  #: the role has other nodes, and none of them ever ran the program so
     platform_behaviour: Tally = Tally()  #: as `behaviour`, on all nodes of the platform
+    port_owner: str = ""  #: the other program that most nodes of the group show on the port; for listeners only
+    port_owner_nodes: int = 0
     platform_everything: Tally = Tally()  #: as `everything`, on all nodes of the platform

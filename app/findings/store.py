@@ -86,7 +86,8 @@ _JUDGE_AGAIN = text(
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
     FROM findings f JOIN behaviours b USING (behaviour_id)
     JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
+    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1
+      AND b.direction IN ('outbound', 'listening', 'loopback')
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """

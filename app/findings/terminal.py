@@ -82,6 +82,7 @@ def headline(found: FindingJson) -> str:
     said = {
         "outbound": f"connected out to {port}",
         "listening": f"listened on {port}",
+        "loopback": f"connected to {port} on its own host",
         "signature": f"is signed differently: {behaviour['port']}",
         "service": "is a Windows service configured in a new way",
         "launchd": "is a launchd job configured in a new way",

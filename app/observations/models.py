@@ -47,7 +47,10 @@ class Behaviour(Table):
     """Small reference table; its ids are hashes of the content, so no worker has to ask for one."""
 
     __tablename__ = "behaviours"
-    __table_args__ = (Index("ix_behaviours_name", "name", "direction"),)
+    __table_args__ = (
+        Index("ix_behaviours_name", "name", "direction"),
+        Index("ix_behaviours_bucket", "bucket", "platform", "transport", postgresql_where="direction = 'listening'"),
+    )
 
     behaviour_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
     program_id: Mapped[UUID] = mapped_column(PG_UUID, index=True)

@@ -14,6 +14,7 @@ from app.database import Database
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.history import LEARNING_DAYS, History
 from app.detection.standing import Standing
+from app.observations.store import INSERT_BEHAVIOURS, Writer, behaviour_row, write
 from tests.observations.stored import tell
 
 ROLES = {1: "laptop", 2: "server", 3: "kiosk"}
@@ -47,12 +48,21 @@ async def forget_everything(database: Database) -> None:
     await tell(database, "TRUNCATE tallies, node_tallies")
 
 
+async def note_behaviours(database: Database, seen: list[Seen]) -> None:
+    rows = sorted({behaviour_row(each.behaviour) for each in seen})
+    writer = Writer(database)
+    async with writer.transaction() as cursor:
+        await write(cursor, INSERT_BEHAVIOURS, rows)
+    await writer.close()
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_stored_standing_equals_the_one_in_memory(database: Database, seed: int) -> None:
     await forget_everything(database)
     history = History()
     for number, (day, seen) in enumerate(life(seed, LEARNING_DAYS + 5)):
         strangers = [Seen(99, 1, seen[0].behaviour), Seen(98, 7, seen[-1].behaviour), Seen(1, 1, behaviour("x", "1"))]
+        await note_behaviours(database, [*seen, *strangers])
         async with database.writing() as session:
             stored = await standings.load(session, day, [*seen, *strangers], ROLES)
             await standings.count(session, day, seen)

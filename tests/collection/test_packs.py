@@ -6,8 +6,8 @@ from app.detection.queries import UNDERSTOOD
 
 #: Section 6 of the packs' contract: other tools and recorded data use these names.
 FIXED = {
-    "windows_network": "outbound listening dns_events process_events wfp_events sysmon_connections dns_cache",
-    "macos_network": "outbound listening process_events socket_events",
+    "windows_network": "outbound listening loopback dns_events process_events wfp_events sysmon_connections dns_cache",
+    "macos_network": "outbound listening loopback process_events socket_events",
     "windows_context": "signatures hashes services services_running programs firewall_rules scheduled_tasks host"
     " addresses logged_in etc_services",
     "macos_context": "signatures hashes launchd launchd_sockets launchd_disabled hidden_plists startup_items apps"
@@ -31,6 +31,7 @@ def test_intervals_and_modes_of_the_queries_that_judge_are_as_promised():
     promised = {
         "outbound": (60, Mode.DIFFERENTIAL, True),
         "listening": (300, Mode.DIFFERENTIAL, True),
+        "loopback": (300, Mode.DIFFERENTIAL, True),
         "signatures": (3600, Mode.DIFFERENTIAL, False),
         "services": (3600, Mode.DIFFERENTIAL, True),
         "launchd": (3600, Mode.DIFFERENTIAL, True),

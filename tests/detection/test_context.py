@@ -28,6 +28,7 @@ def test_a_socket_row_tells_peer_parent_and_command():
         command_line="a.exe -x",
         process_id="42",
         process_started="1795289290",
+        local_port="51000",
         signer=SIGNER,
     )
 
