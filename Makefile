@@ -11,7 +11,7 @@ NEEDS_PYTHON = import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Portb
 NEEDS_VENV = import ensurepip, venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve check bench lock format clean
+.PHONY: help setup demo test serve check bench measure lock format clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ check: setup ## Lint, types, import contracts, packs, migrations, rules of the h
 	$(BIN)/lint-imports
 	$(BIN)/portbook packs check
 	$(PYTEST) -q tests/house tests/migrations
+
+measure: setup ## Judge labelled recordings beside what one could use instead: make measure RECORDINGS=FOLDER
+	$(BIN)/python -m tests.measures $(RECORDINGS)
 
 bench: setup ## Measure intake and judging on this machine
 	$(BIN)/python -m tests.bench

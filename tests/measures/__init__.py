@@ -1,0 +1,1 @@
+"""How well the detection finds what is labelled, beside what one could use: `python -m tests.measures FOLDER`."""
