@@ -33,6 +33,7 @@ class Trait(StrEnum):
     INJECTED = "injected"
     ANY_PORT = "any_port"
     CARRIES = "carries"
+    FORWARDS = "forwards"
 
 
 class ProgramClass(Struct, frozen=True, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ def ends_a_tunnel(case: Case) -> bool:
     within = case.behaviour.direction is Direction.LOOPBACK or (
         case.outbound and case.context.peer_scope in {PeerScope.LOOPBACK, PeerScope.OWN}
     )
-    return within and case.behaviour.port in _ADMINISTRATION and _carries(case)
+    return within and case.behaviour.port in _ADMINISTRATION and _is(case, Trait.CARRIES)
 
 
 def _tunnel_end(case: Case) -> Evidence | None:
@@ -52,14 +52,15 @@ def _from_listener(case: Case) -> Evidence | None:
 
 def _forwards(case: Case) -> Evidence | None:
     listening = case.behaviour.direction is Direction.LISTENING
-    if not listening or case.context.bind_scope == "loopback" or not _carries(case):
+    if not listening or case.context.bind_scope == "loopback" or not _is(case, Trait.FORWARDS):
         return None
     text = f"{case.name} listens for others: it forwards what comes to {case.port} to somewhere else."
     return line("forwards_a_port", case.weights.mismatch_mild, text)
 
 
-def _carries(case: Case) -> bool:
-    return any(Trait.CARRIES in each.traits for each in named_classes(case.behaviour.program, Direction.OUTBOUND))
+def _is(case: Case, trait: Trait) -> bool:
+    """By name, wherever it lies: who tunnels brings the program along."""
+    return any(trait in each.traits for each in named_classes(case.behaviour.program, Direction.OUTBOUND))
 
 
 _RULES: tuple[Callable[[Case], Evidence | None], ...] = (_tunnel_end, _from_listener, _forwards)

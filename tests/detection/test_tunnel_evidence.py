@@ -81,6 +81,12 @@ def test_a_client_that_listens_for_others_forwards(scope: str, *, says: bool) ->
     assert ("forwards_a_port" in reasons(found)) is says
 
 
+def test_a_web_server_that_listens_forwards_nothing() -> None:
+    facts = replace(context(), bind_scope="any")
+    found = judge(behaviour(W3WP, 8443, direction=Direction.LISTENING), facts, standing(**FLEET), Knobs())
+    assert "forwards_a_port" not in reasons(found)
+
+
 def test_a_port_that_belongs_to_another_program_says_whose_it_is() -> None:
     history, airplay = History(), behaviour("/System/Library/CoreServices/ControlCenter", 5000, direction=LISTENING)
     for number in range(20):

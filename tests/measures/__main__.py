@@ -8,8 +8,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.measures.methods import Method, Outcome, Recordings, ablations, methods, outcome
+from app.analysis.replay import Judged
+from tests.measures.methods import Method, Outcome, Recordings, Tuple, ablations, methods, outcome
 from tests.measures.recordings import KINDS, recordings
+
+POISONED = "what the attackers of the other recordings did was seen before"
+NEAREST = 5
 
 console = Console(width=140)
 
@@ -25,11 +29,10 @@ def measure(
                  for rows in found.values() for row in rows}  # fmt: skip
     console.print(f"{len(found)} recordings, {sum(map(len, found.values())):,} rows", style="dim")
     clean = _outcomes("Clean history", methods(), found, poisoned=False)
-    _outcomes(
-        "Poisoned history: the attackers of the other recordings were seen before", methods(), found, poisoned=True
-    )
     _outcomes("What each family adds, clean history", ablations(), found, poisoned=False)
-    _outcomes("What each family adds, poisoned history", ablations(), found, poisoned=True)
+    if any(clean[-1].total[kind] for kind in KINDS[:2]):
+        _outcomes(f"Poisoned history: {POISONED}", methods(), found, poisoned=True)
+        _outcomes("What each family adds, poisoned history", ablations(), found, poisoned=True)
     _name_mistakes(clean[-1])
 
 
@@ -47,26 +50,39 @@ def _outcomes(title: str, by: dict[str, Method], found: Recordings, *, poisoned:
 def _table(title: str, outcomes: list[Outcome]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for kind in KINDS:
+    kinds = [kind for kind in KINDS if outcomes[0].total[kind]]
+    for kind in kinds:
         table.add_column(f"{kind} ({outcomes[0].total[kind]:,})", justify="right")
     for each in outcomes:
-        cells = [f"{len(each.raised[kind]):,}" + _share(len(each.raised[kind]), each.total[kind]) for kind in KINDS]
+        cells = [f"{len(each.raised[kind]):,}{_share(len(each.raised[kind]), each.total[kind])}" for kind in kinds]
         table.add_row(each.name, *cells)
     return table
 
 
 def _share(part: int, whole: int) -> str:
-    return f"  {part / whole:.1%}" if whole else ""
+    return f"  {part / whole:.1%}"
 
 
 def _name_mistakes(portbook: Outcome) -> None:
-    for wrong in sorted(portbook.raised["benign"]):
-        judged = portbook.worst[wrong]
-        console.print(f"raised on benign: {' '.join(wrong[1:])} ({judged.deviation.score})")
-        for line in judged.deviation.evidence:
-            console.print(f"    {line.points:+g} {line.text}", style="dim")
-    missed = portbook.total[KINDS[0]] - len(portbook.raised[KINDS[0]])
-    console.print(f"{len(portbook.raised['benign'])} raised on benign, {missed} C2 on non-standard ports missed")
+    """What was raised wrongly or missed, and the benign tuples that came nearest to an alert."""
+    missed = [each for each, kind in portbook.kinds.items() if kind == KINDS[0] and each not in portbook.raised[kind]]
+    wrong = portbook.raised["benign"]
+    console.print(f"{len(wrong)} raised on benign, {len(missed)} of C2 on non-standard ports missed")
+    for each in (*sorted(wrong), *missed, *_nearest(portbook)):
+        says = "raised wrongly" if each in wrong else "missed" if each in missed else "benign, near an alert"
+        _name(portbook.gravest.get(each), f"{says}: {' '.join(each[1:])}")
+
+
+def _nearest(portbook: Outcome) -> list[Tuple]:
+    benign = [each for each in portbook.gravest if portbook.kinds[each] == "benign"]
+    quiet = [each for each in benign if each not in portbook.raised["benign"]]
+    return sorted(quiet, key=lambda each: -portbook.gravest[each].deviation.score)[:NEAREST]
+
+
+def _name(judged: Judged | None, says: str) -> None:
+    console.print(f"{says} ({judged.deviation.score if judged else 'not judged'})")
+    for line in judged.deviation.evidence if judged else ():
+        console.print(f"    {line.points:+g} {line.text}", style="dim")
 
 
 typer.run(measure)

@@ -36,7 +36,8 @@ class Outcome:
     name: str
     total: Mapping[Kind, int]
     raised: Mapping[Kind, frozenset[Tuple]]
-    worst: Mapping[Tuple, Judged]  #: of Portbook's alerts, the gravest judgement of a tuple
+    gravest: Mapping[Tuple, Judged]  #: Portbook's gravest judgement of each tuple, alert or not
+    kinds: Mapping[Tuple, Kind | str]
 
 
 Method = Callable[[str, Sequence[LabelledRow], Sequence[LabelledRow]], Iterable[tuple[LabelledRow, Judged | None]]]
@@ -65,19 +66,22 @@ def ablations() -> dict[str, Method]:
 
 def outcome(name: str, method: Method, found: Recordings, *, poisoned: bool) -> Outcome:
     kinds = {row.tuple_: row.kind for rows in found.values() for row in sorted(rows, key=_least_grave_first)}
-    worst: dict[Tuple, Judged] = {}
+    gravest: dict[Tuple, Judged] = {}
     raised: set[Tuple] = set()
     for recording, rows in found.items():
         history = history_for(dict(found), recording, poisoned=poisoned)
         for row, judged in method(recording, rows, history):
-            raised.add(row.tuple_)
-            if judged and (row.tuple_ not in worst or judged.deviation.score > worst[row.tuple_].deviation.score):
-                worst[row.tuple_] = judged
+            known = gravest.get(row.tuple_)
+            if judged and (known is None or judged.deviation.score > known.deviation.score):
+                gravest[row.tuple_] = judged
+            if judged is None or judged.deviation.severity.reaches(Severity.MEDIUM):
+                raised.add(row.tuple_)
     return Outcome(
         name,
         {kind: sum(each == kind for each in kinds.values()) for kind in KINDS},
         {kind: frozenset(each for each in raised if kinds[each] == kind) for kind in KINDS},
-        worst,
+        gravest,
+        kinds,
     )
 
 
@@ -105,8 +109,7 @@ def _portbook(knobs: Knobs) -> Method:
             judged_file.write_bytes(b"\n".join(row.text for row in rows))
             history_file.write_bytes(b"\n".join(row.text for row in history))
             for judged in replay(Inputs((judged_file,), (history_file,)), knobs):
-                if judged.deviation.severity.reaches(Severity.MEDIUM):
-                    yield from ((rows[line - 1], judged) for line in judged.lines)
+                yield from ((rows[line - 1], judged) for line in judged.lines)
 
     return raised
 
