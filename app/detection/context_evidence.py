@@ -15,19 +15,6 @@ from app.detection.places import Place
 from app.detection.ports import only_transport, port_name
 from app.detection.vouching import vouched_for
 
-_ODD_PARENTS = frozenset(
-    {
-        "powershell.exe",
-        "pwsh.exe",
-        "wscript.exe",
-        "cscript.exe",
-        "mshta.exe",
-        "winword.exe",
-        "excel.exe",
-        "powerpnt.exe",
-    }
-    | {"outlook.exe", "osascript", "microsoft word", "microsoft excel", "microsoft powerpoint"}
-)
 _DNS, _KERBEROS = 53, 88
 
 UNCOMMON_PORT = "uncommon_port"
@@ -82,13 +69,6 @@ def _not_a_ticket_client(case: Case) -> Evidence | None:
         return None
     text = f"On Windows lsass.exe asks for Kerberos tickets; {case.name} does it by itself."
     return line("not_a_ticket_client", case.weights.mismatch, text)
-
-
-def _odd_parent(case: Case) -> Evidence | None:
-    parent = case.context.parent.replace("\\", "/").rpartition("/")[2]
-    if parent.lower() not in _ODD_PARENTS or not case.kind(Trait.NEVER_NETWORKS):
-        return None
-    return line("odd_parent", case.weights.odd_parent, f"It was started by {parent}.")
 
 
 def _uncommon_port(case: Case) -> Evidence | None:
@@ -198,7 +178,6 @@ _AGAINST: tuple[Rule, ...] = (
     _class_evidence,
     _not_a_resolver,
     _not_a_ticket_client,
-    _odd_parent,
     _uncommon_port,
     _wrong_transport,
     _signature,
