@@ -123,7 +123,7 @@ def _process_starts(tallied: Mapping[str, tuple[int, int]]) -> StartCoverage:
 def _in_words(connections: int, joined: int, joined_by: Mapping[str, int]) -> str:
     if not connections:
         return "no connection out since yesterday"
-    by = f" ({', '.join(f'{source} {total}' for source, total in joined_by.items())})" if joined_by else ""
+    by = f" ({', '.join(f'{source}: {total}' for source, total in joined_by.items())})" if joined_by else ""
     return f"{percent(joined / connections)} of {counted(connections, 'connection')} joined with a process start{by}"
 
 

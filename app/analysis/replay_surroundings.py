@@ -28,4 +28,4 @@ class ReplaySurroundings:
 
     def _start(self, node: str, behaviour: Behaviour, context: Context, seen_at: float) -> ProcessStart | None:
         one = sought(behaviour, context, seen_at)
-        return one and join(one, self._starts.get((node, one.process_id), ()), self._join_seconds)
+        return join(one, self._starts.get((node, one.process_id), ()), self._join_seconds) if one else None

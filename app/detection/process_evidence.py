@@ -50,7 +50,8 @@ def _odd_parent(case: Case) -> Evidence | None:
 def _why_odd(case: Case, parent: str) -> str | None:
     """None where the parent is nothing special."""
     program = case.behaviour.program
-    parents = _ONLY_PARENTS.get(program.name, ()) if program.platform is Platform.WINDOWS else ()
+    is_known = program.platform is Platform.WINDOWS and "." in parent  # "[System Process]" is what nobody could read
+    parents = _ONLY_PARENTS.get(program.name, ()) if is_known else ()
     if parents and parent not in parents:
         return f", but Windows has {parents[0]} start {program.name}"
     if parent in _OFFICE and case.kind(Trait.SCRIPT_HOST):

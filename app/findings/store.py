@@ -111,7 +111,8 @@ def _judge_again(open_findings: LiteralString, **types: TypeEngine[Any]) -> Text
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM findings f JOIN behaviours b USING (behaviour_id)
-    WHERE f.state = 'open' AND f.node_id = ANY(:nodes) AND b.direction IN ('outbound', 'listening') AND EXISTS ({open_findings})
+    WHERE f.state = 'open' AND f.node_id = ANY(:nodes) AND b.direction IN ('outbound', 'listening')
+      AND EXISTS ({open_findings})
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """  # noqa: S608 - constants

@@ -23,6 +23,8 @@ class Joined:
 
 async def count(session: WriteSession, day: date, judged: Sequence[Joined]) -> None:
     """Before the findings of these judgements are kept, for they say how what is judged again was counted."""
+    if not store.is_kept(day):
+        return
     again = {(each.node_id, each.behaviour_id) for each in judged if each.again}
     before = await start_sources(session, day, again)
     totals: Counter[store.TallyKey] = Counter()

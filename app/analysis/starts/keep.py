@@ -10,7 +10,6 @@ import structlog
 from prometheus_client import Counter
 
 from app.analysis.starts import store
-from app.clock import utc_now
 from app.database import WriteSession
 from app.detection.columns import RejectedRow
 from app.detection.facts import Fact
@@ -27,7 +26,7 @@ SKIPPED = Counter("portbook_analysis_starts_skipped", "Process starts not kept",
 
 async def keep(session: WriteSession, facts: Sequence[Fact]) -> None:
     """A row that cannot be understood is counted and left to the stored batch."""
-    new = await store.add(session, _newest(_within_days(_understood(facts), utc_now().date())))
+    new = await store.add(session, _newest(_within_days(_understood(facts))))
     totals = Counts((store.day_of(each), int(each.node), each.source) for each in new)
     so_far = await store.count_starts(session, totals)
     await store.trim(session, [day for day, starts in so_far.items() if starts > NODE_DAY_MAX], NODE_DAY_MAX)
@@ -46,11 +45,9 @@ def _understood(facts: Iterable[Fact]) -> Iterator[ReportedStart]:
                 yield start
 
 
-def _within_days(starts: Iterable[ReportedStart], today: date) -> Iterator[ReportedStart]:
-    """Those of a day that is kept: a node's clock may be anywhere."""
-    first, last = today - timedelta(days=KEPT_DAYS), today + timedelta(days=1)
+def _within_days(starts: Iterable[ReportedStart]) -> Iterator[ReportedStart]:
     for each in starts:
-        if first <= store.day_of(each) <= last:
+        if store.is_kept(store.day_of(each)):
             yield each
         else:
             SKIPPED.labels("not_of_these_days").inc()

@@ -9,13 +9,16 @@ from sqlalchemy.dialects.postgresql import BIGINT, DATE, TEXT, TIMESTAMP
 
 from app.analysis.starts.models import StartTally
 from app.analysis.store import arrays
+from app.clock import utc_now
 from app.database import ReadSession, WriteSession
+from app.detection.process_start import KEPT_DAYS
 from app.detection.reported_starts import ReportedStart
 
 #: Rows that one question may get: at most one process lives under an id, and few sources tell of its start.
 STARTS_MAX = 8
 
 Key = tuple[int, int]  #: node, process id
+Span = tuple[int, int, float, float]  #: node, process id, first and last second
 
 _ADD = arrays(
     """
@@ -84,10 +87,8 @@ _FIND = arrays(
 )  # fmt: skip
 
 
-async def find(
-    session: ReadSession, spans: Collection[tuple[int, int, float, float]]
-) -> dict[Key, list[ReportedStart]]:
-    """(node, process id) → the newest starts within each span, given as (node, process id, first, last)."""
+async def find(session: ReadSession, spans: Collection[Span]) -> dict[Key, list[ReportedStart]]:
+    """(node, process id) → the newest starts within each span."""
     if not spans:
         return {}
     rows = [(node, process, _instant(first), _instant(last)) for node, process, first, last in spans]
@@ -145,6 +146,12 @@ async def tallies(session: ReadSession, nodes: Collection[int], since: date) -> 
     for node, source, told, joined in await session.execute(query.group_by(StartTally.node_id, StartTally.source)):
         found.setdefault(node, {})[source] = (int(told), int(joined))
     return found
+
+
+def is_kept(day: date) -> bool:
+    """Whether there is a partition for it: a node's clock, or an old file, may say any day."""
+    today = utc_now().date()
+    return today - timedelta(days=KEPT_DAYS) <= day <= today + timedelta(days=1)
 
 
 def at(start: ReportedStart) -> datetime:
