@@ -43,9 +43,10 @@ class Sought:
 
     def span(self, join_seconds: float) -> tuple[float, float]:
         """When the starts happened among which its own may be, first and last."""
+        oldest = self.seen_at - KEPT_DAYS * 86_400
         if self.started_at is not None:
-            return self.started_at - TOLERANCE_SECONDS, self.started_at + TOLERANCE_SECONDS
-        return self.seen_at - (KEPT_DAYS * 86_400 if self.guid else join_seconds), self.seen_at
+            return max(self.started_at - TOLERANCE_SECONDS, oldest), self.started_at + TOLERANCE_SECONDS
+        return oldest if self.guid else self.seen_at - join_seconds, self.seen_at
 
 
 def sought(behaviour: Behaviour, context: Context, seen_at: float) -> Sought | None:

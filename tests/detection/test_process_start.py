@@ -27,6 +27,14 @@ def test_a_row_that_knows_its_start_is_joined_within_the_tolerance(apart: float,
     assert (joined(STARTED, seen=NOON + 90_000, process_started=known) is not None) == is_joined
 
 
+@pytest.mark.parametrize(("days", "is_joined"), [(2.9, True), (3.1, False)])
+def test_no_start_is_joined_that_is_older_than_starts_are_kept(days: float, is_joined: bool) -> None:
+    seen = NOON + days * 86_400
+    assert (joined(STARTED, seen=seen, process_started=str(NOON)) is not None) == is_joined
+    named = replace(STARTED, guid="{g-1}")
+    assert (joined(named, seen=seen, process_guid="{g-1}") is not None) == is_joined
+
+
 @pytest.mark.parametrize("unreadable", ["", "-1", "0", "nan", "x"])
 def test_a_row_that_does_not_takes_the_last_start_before_the_connection(unreadable: str) -> None:
     again = replace(STARTED, started_at=NOON + 30)

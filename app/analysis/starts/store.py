@@ -14,7 +14,7 @@ from app.database import ReadSession, WriteSession
 from app.detection.process_start import KEPT_DAYS
 from app.detection.reported_starts import ReportedStart
 
-#: Rows that one question may get: at most one process lives under an id, and few sources tell of its start.
+#: Rows that one question may get of a day: at most one process lives under an id, and few sources tell of its start.
 STARTS_MAX = 8
 
 Key = tuple[int, int]  #: node, process id
@@ -75,25 +75,29 @@ _FIND = arrays(
     f"""
     SELECT DISTINCT s.node_id, s.process_id, extract(epoch FROM s.started_at)::float8 AS started_at, s.path, s.source,
            s.parent, s.command_line, s.username, s.guid
-    FROM unnest(:nodes, :processes, :firsts, :lasts) AS w(node_id, process_id, first, last)
+    FROM unnest(:days, :nodes, :processes, :firsts, :lasts) AS w(day, node_id, process_id, first, last)
     CROSS JOIN LATERAL (
       SELECT * FROM process_starts p
-      WHERE p.node_id = w.node_id AND p.process_id = w.process_id AND p.started_at BETWEEN w.first AND w.last
-        AND p.day BETWEEN CAST(w.first AT TIME ZONE 'UTC' AS date) AND CAST(w.last AT TIME ZONE 'UTC' AS date)
+      WHERE p.day = w.day AND p.node_id = w.node_id AND p.process_id = w.process_id
+        AND p.started_at BETWEEN w.first AND w.last
       ORDER BY p.started_at DESC LIMIT {STARTS_MAX}
     ) s
     """,  # noqa: S608 - a constant
-    nodes=BIGINT(), processes=BIGINT(), firsts=TIMESTAMP(timezone=True), lasts=TIMESTAMP(timezone=True),
+    days=DATE(), nodes=BIGINT(), processes=BIGINT(), firsts=TIMESTAMP(timezone=True), lasts=TIMESTAMP(timezone=True),
 )  # fmt: skip
 
 
 async def find(session: ReadSession, spans: Collection[Span]) -> dict[Key, list[ReportedStart]]:
     """(node, process id) → the newest starts within each span."""
-    if not spans:
+    rows = [
+        (day, node, process, _instant(first), _instant(last))
+        for node, process, first, last in spans
+        for day in _kept_days(_instant(first).date(), _instant(last).date())
+    ]
+    if not rows:
         return {}
-    rows = [(node, process, _instant(first), _instant(last)) for node, process, first, last in spans]
     found: dict[Key, list[ReportedStart]] = {}
-    for row in await session.execute(_FIND, _columns(("nodes", "processes", "firsts", "lasts"), rows)):
+    for row in await session.execute(_FIND, _columns(("days", "nodes", "processes", "firsts", "lasts"), rows)):
         start = ReportedStart(
             str(row.node_id), row.process_id, row.started_at, row.path, row.source,
             row.parent, row.command_line, row.username, row.guid,
@@ -150,8 +154,13 @@ async def tallies(session: ReadSession, nodes: Collection[int], since: date) -> 
 
 def is_kept(day: date) -> bool:
     """Whether there is a partition for it: a node's clock, or an old file, may say any day."""
+    return bool(_kept_days(day, day))
+
+
+def _kept_days(first: date, last: date) -> list[date]:
     today = utc_now().date()
-    return today - timedelta(days=KEPT_DAYS) <= day <= today + timedelta(days=1)
+    kept = (today + timedelta(days=n) for n in range(-KEPT_DAYS, 2))
+    return [day for day in kept if first <= day <= last]
 
 
 def at(start: ReportedStart) -> datetime:
