@@ -1,14 +1,16 @@
 """What we can see of whom: per node the heartbeat, the configuration it runs, and how far each query has come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
 from app.analysis import store
+from app.analysis.starts.store import tallies
 from app.collection.packs import Pack, Query
 from app.collection.schedule import configuration_for, osquery_name
 from app.database import ReadSession
+from app.detection.evidence import counted, percent
 from app.fleet.models import Node
 from app.observations.models import Execution
 
@@ -36,6 +38,23 @@ class QueryCoverage(BaseModel):
     resyncs: int
 
 
+class StartCoverage(BaseModel):
+    """How many of a node's outbound behaviours since yesterday 00:00 UTC could be joined with a process start event.
+
+    Counted when they were judged. An event that came later counts where a finding was judged again for it.
+    """
+
+    connections: int
+    joined: int
+    share: float | None
+    """Null where nothing reports process events, or nothing connected out."""
+    joined_by: dict[str, int]
+    """Kind of event → connections that it explained."""
+    reported_by: dict[str, int]
+    """Kind of event → process starts that it told of."""
+    says: str
+
+
 class NodeCoverage(BaseModel):
     node_id: int
     hostname: str
@@ -52,6 +71,7 @@ class NodeCoverage(BaseModel):
     quarantined_lines: int
     """Lines of the last 30 days that could not be understood."""
     queries: list[QueryCoverage]
+    process_starts: StartCoverage
 
 
 async def coverage(
@@ -62,6 +82,7 @@ async def coverage(
     executions = await store.executions(session, ids)
     notices = await store.notices(session, ids)
     quarantined = await store.quarantined(session, ids)
+    starts = await tallies(session, ids, now.date() - timedelta(days=1))
     return [
         NodeCoverage(
             node_id=node.node_id,
@@ -78,9 +99,32 @@ async def coverage(
                 _query(query, executions.get((node.node_id, query.result_name)), now)
                 for query in asked_of(packs, node.platform)
             ],
+            process_starts=_process_starts(starts.get(node.node_id, {})),
         )
         for node, role in nodes
     ]
+
+
+def _process_starts(tallied: Mapping[str, tuple[int, int]]) -> StartCoverage:
+    reported = {source: starts for source, (starts, _) in sorted(tallied.items()) if starts}
+    joined_by = {source: total for source, (_, total) in sorted(tallied.items()) if source and total}
+    connections, joined = sum(total for _, total in tallied.values()), sum(joined_by.values())
+    is_seen = bool(reported or joined_by)
+    return StartCoverage(
+        connections=connections,
+        joined=joined,
+        share=joined / connections if is_seen and connections else None,
+        joined_by=joined_by,
+        reported_by=reported,
+        says=_in_words(connections, joined, joined_by) if is_seen else "no process events reported",
+    )
+
+
+def _in_words(connections: int, joined: int, joined_by: Mapping[str, int]) -> str:
+    if not connections:
+        return "no connection out since yesterday"
+    by = f" ({', '.join(f'{source}: {total}' for source, total in joined_by.items())})" if joined_by else ""
+    return f"{percent(joined / connections)} of {counted(connections, 'connection')} joined with a process start{by}"
 
 
 def asked_of(packs: Sequence[Pack], platform: str) -> list[Query]:

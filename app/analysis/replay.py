@@ -10,6 +10,7 @@ from msgspec.structs import replace as with_fields
 from app.analysis.captures import CapturedRow, Progress, captured_rows
 from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.behaviour import Behaviour
+from app.detection.connection_events import as_socket_row
 from app.detection.context import Context, Signer, context_of, more_exposed
 from app.detection.deviation import Deviation
 from app.detection.facts import FACT_QUERIES, Fact
@@ -69,7 +70,7 @@ class Replay:
         self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
         self._progress = progress
         self._history = History()
-        self._surroundings = ReplaySurroundings()
+        self._surroundings = ReplaySurroundings(self._knobs)
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
 
@@ -120,22 +121,33 @@ class Replay:
             return None
         if signed := signer_of(row.query, row.columns):
             self._signers[captured.node, signed[0]] = signed[1]
-        kind = UNDERSTOOD[row.query][1]
-        identity = (row.query, *map(row.columns.get, IDENTITY_COLUMNS[kind]))
         try:
-            if identity not in self._recognised:
-                self._recognised[identity] = recognise(row.query, row.columns)
-            return self._recognised[identity]
+            return self._recognise(row.query, row.columns)
         except RejectedRow as problem:
             self.skipped.append(Skipped(captured.path, captured.line, str(problem)))
             return None
+
+    def _recognise(self, query: str, columns: Mapping[str, object]) -> Behaviour | None:
+        """Raises: RejectedRow."""
+        told = as_socket_row(query, columns)
+        if told is None:
+            return None
+        query, columns = told
+        identity = (query, *map(columns.get, IDENTITY_COLUMNS[UNDERSTOOD[query][1]]))
+        if identity not in self._recognised:
+            self._recognised[identity] = recognise(query, columns)
+        return self._recognised[identity]
 
     def _note_fact(self, captured: CapturedRow) -> None:
         row = captured.row
         if row.query in FACT_QUERIES:
             platform, kind = FACT_QUERIES[row.query]
             at = row.observed_at_unix
-            self._surroundings.add(Fact(captured.node, platform, kind, row.query, row.action, row.columns, at))
+            fact = Fact(captured.node, platform, kind, row.query, row.action, row.columns, at)
+            try:
+                self._surroundings.add(fact)
+            except RejectedRow as problem:
+                self.skipped.append(Skipped(captured.path, captured.line, str(problem)))
 
     def _judge(self, node: str, seen: _Seen) -> Deviation:
         signer = self._signers.get((node, seen.behaviour.program.path), Signer())

@@ -6,6 +6,7 @@ import structlog
 
 from app.analysis import store as counts
 from app.database import Database
+from app.detection.process_start import KEPT_DAYS
 from app.observations import store
 from app.settings import Settings
 
@@ -37,4 +38,10 @@ async def _drop(database: Database, table: str, day: date) -> None:
 
 def _kept_days(settings: Settings) -> dict[str, int]:
     batches = settings.batch_retention_days
-    return {"batches": batches, "quarantined_lines": batches, "sightings": settings.history_days}
+    return {
+        "batches": batches,
+        "quarantined_lines": batches,
+        "sightings": settings.history_days,
+        "process_starts": KEPT_DAYS + 1,  # today is not over
+        "start_tallies": KEPT_DAYS + 1,
+    }

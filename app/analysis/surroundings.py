@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.analysis.starts import store as starts
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
-from app.detection.process_start import start_in_row
+from app.detection.knobs import Knobs
+from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
 
 
@@ -21,7 +23,26 @@ class Asked:
     context: Context
     seen_at: datetime
 
+    @property
+    def seen_at_unix(self) -> float:
+        return self.seen_at.timestamp()
 
-async def load(_session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
+
+async def load(session: WriteSession, asked: Sequence[Asked], knobs: Knobs) -> Mapping[Asked, Surroundings]:
     """A few statements for any number of sightings."""
-    return {each: Surroundings(start=start_in_row(each.context, each.seen_at.timestamp())) for each in asked}
+    begun = await _starts(session, asked, knobs.time_window.join_seconds)
+    return {
+        each: Surroundings(start=begun.get(each) or start_in_row(each.context, each.seen_at_unix)) for each in asked
+    }
+
+
+async def _starts(session: WriteSession, asked: Sequence[Asked], join_seconds: float) -> dict[Asked, ProcessStart]:
+    """The starts that events told of, of those sightings for which there is one."""
+    wanted = {each: one for each in asked if (one := sought(each.behaviour, each.context, each.seen_at_unix))}
+    spans = {(each.node_id, one.process_id, *one.span(join_seconds)) for each, one in wanted.items()}
+    known = await starts.find(session, spans)
+
+    def joined(each: Asked, one: Sought) -> ProcessStart | None:
+        return join(one, known.get((each.node_id, one.process_id), ()), join_seconds)
+
+    return {each: start for each, one in wanted.items() if (start := joined(each, one))}

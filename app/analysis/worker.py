@@ -11,10 +11,12 @@ from prometheus_client import Counter, Histogram
 
 from app.analysis import facts, standings, store, surroundings
 from app.analysis.standings import Seen
+from app.analysis.starts import joins
+from app.analysis.starts.joins import Joined
 from app.analysis.surroundings import Asked
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.detection.behaviour import Behaviour
+from app.detection.behaviour import Behaviour, Direction
 from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
@@ -22,6 +24,7 @@ from app.detection.knobs import Knobs
 from app.detection.recognition import signer_of
 from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
+from app.detection.windows_events import process_id
 from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
@@ -149,11 +152,12 @@ async def _judge_day(
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
     signed = await store.signers(session, {each.image for each in sighted})
     asked = [each.asked(signed.get(each.image, Signer())) for each in sighted]
-    around = await surroundings.load(session, asked)
+    around = await surroundings.load(session, asked, knobs)
     judged = [
         _judge(each, question, known[each.seen], around[question], knobs)
         for each, question in zip(sighted, asked, strict=True)
     ]
+    await joins.count(session, day, _joined(judged))
     await _keep(session, day, judged)
     await judge_again(session, day, newly_signed)
     await standings.count(session, day, {each.seen for each in sighted})
@@ -172,7 +176,17 @@ async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) 
 
 def _judge(each: Sighted, asked: Asked, standing: Standing, around: Surroundings, knobs: Knobs) -> NewFinding:
     deviation = judge(each.behaviour, asked.context, standing, knobs, around)
-    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number)
+    source = around.start.event if around.start else ""
+    pid = process_id(asked.context.process_id)
+    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number, pid, source)
+
+
+def _joined(judged: Sequence[NewFinding]) -> list[Joined]:
+    return [
+        Joined(each.where.node_id, each.deviation.behaviour.behaviour_id, each.start_source, again=each.where.again)
+        for each in judged
+        if each.deviation.behaviour.direction is Direction.OUTBOUND
+    ]
 
 
 def _signatures(sighted: Sequence[Sighted]) -> dict[tuple[int, str], tuple[Signer, datetime]]:

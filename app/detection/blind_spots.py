@@ -17,7 +17,7 @@ def blind_spots(case: Case, *, flows_known: bool) -> tuple[Evidence, ...]:
 def _missing(case: Case, *, flows_known: bool) -> Iterator[str]:
     behaviour, context = case.behaviour, case.context
     windows = behaviour.program.platform is Platform.WINDOWS
-    if windows and behaviour.transport is Transport.UDP:
+    if windows and behaviour.transport is Transport.UDP and not context.peer_address:
         yield "the peer of UDP sockets on Windows"
     if context.signer.trust is Trust.UNKNOWN:
         yield "signature of the program"

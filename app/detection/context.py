@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.detection.addresses import PeerScope, peer_scope
-from app.detection.columns import text
+from app.detection.columns import RejectedRow, text
+from app.detection.connection_events import as_socket_row
 
 __all__ = ["Context", "PeerScope", "Signer", "Trust", "context_of", "exposure", "more_exposed"]
 
@@ -45,6 +46,8 @@ class Context:
     command_line: str = ""
     process_id: str = ""
     process_started: str = ""
+    process_guid: str = ""  #: Sysmon's own name for the process
+    event_time: str = ""  #: unix seconds, where the row is an event that says when it happened
     signer: Signer = Signer()
 
 
@@ -62,6 +65,7 @@ _BINDS = ("loopback", "", "specific", "any")
 
 def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: Signer) -> Context:
     """What a socket or inventory row says beside its behaviour; never raises, absent columns are empty."""
+    query, columns = _told(query, columns)
     bind_scope = text(columns, "bind_scope").lower()
     peer = text(columns, "remote_address")
     return Context(
@@ -74,13 +78,29 @@ def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: 
         from_listener=text(columns, "local_port_listening") == "1",
         server=text(columns, "server_path") or text(columns, "server_name"),
         bind_scope=bind_scope if bind_scope in _BINDS else "",
-        user=text(columns, "username") or text(columns, "user_account"),
+        user=_user(columns),
         parent=text(columns, "parent_path") or text(columns, "parent_name"),
         command_line=text(columns, "cmdline") or text(columns, "program_arguments"),
         process_id=text(columns, "pid"),
         process_started=text(columns, "proc_start"),
+        process_guid=text(columns, "proc_guid"),
+        event_time=text(columns, "event_time"),
         signer=signer,
     )
+
+
+def _told(query: str, columns: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    try:
+        return as_socket_row(query, columns) or (query, columns)
+    except RejectedRow:
+        return query, columns
+
+
+def _user(columns: Mapping[str, object]) -> str:
+    """Empty where several accounts answer to the number that the agent found."""
+    if text(columns, "username_matches") not in {"", "1"}:
+        return ""
+    return text(columns, "username") or text(columns, "user_account")
 
 
 def more_exposed(first: Context, second: Context) -> Context:

@@ -16,19 +16,6 @@ from app.detection.ports import only_transport, port_name
 from app.detection.tunnel_evidence import ends_a_tunnel
 from app.detection.vouching import vouched_for
 
-_ODD_PARENTS = frozenset(
-    {
-        "powershell.exe",
-        "pwsh.exe",
-        "wscript.exe",
-        "cscript.exe",
-        "mshta.exe",
-        "winword.exe",
-        "excel.exe",
-        "powerpnt.exe",
-    }
-    | {"outlook.exe", "osascript", "microsoft word", "microsoft excel", "microsoft powerpoint"}
-)
 _DNS, _KERBEROS = 53, 88
 
 #: Programs that are on every host in one place, which is why others take their names. Source: ATT&CK T1036.005.
@@ -97,13 +84,6 @@ def _not_a_ticket_client(case: Case) -> Evidence | None:
         return None
     text = f"On Windows lsass.exe asks for Kerberos tickets; {case.name} does it by itself."
     return line("not_a_ticket_client", case.weights.mismatch, text)
-
-
-def _odd_parent(case: Case) -> Evidence | None:
-    parent = case.context.parent.replace("\\", "/").rpartition("/")[2]
-    if parent.lower() not in _ODD_PARENTS or not case.kind(Trait.NEVER_NETWORKS):
-        return None
-    return line("odd_parent", case.weights.odd_parent, f"It was started by {parent}.")
 
 
 def _uncommon_port(case: Case) -> Evidence | None:
@@ -234,7 +214,6 @@ _AGAINST: tuple[Rule, ...] = (
     _class_evidence,
     _not_a_resolver,
     _not_a_ticket_client,
-    _odd_parent,
     _uncommon_port,
     _port_of_another,
     _impostor,

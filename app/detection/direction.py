@@ -15,21 +15,24 @@ SYMMETRIC_UDP = frozenset({123, 137, 138, 500, 4500, 5353})
 
 
 def way_of(
-    transport: Transport, local_port: int, remote_port: int, *, local_port_listening: bool
+    transport: Transport, local_port: int, remote_port: int, *, local_port_listening: bool, initiated: bool = False
 ) -> tuple[Direction, int] | None:
-    """The direction and the port that names the service; None when no port means anything."""
+    """The direction and the port that names the service; None when no port means anything.
+
+    `initiated`: somebody saw the process open the connection, so that its ports need not tell.
+    """
     if remote_port == 0:
         return None
-    if _is_inbound(transport, local_port, remote_port, listening=local_port_listening):
+    if transport is Transport.UDP and local_port == remote_port and local_port in SYMMETRIC_UDP:
+        return Direction.LISTENING, local_port
+    if not initiated and _is_inbound(local_port, remote_port, listening=local_port_listening):
         return Direction.LISTENING, local_port
     return Direction.OUTBOUND, remote_port
 
 
-def _is_inbound(transport: Transport, local_port: int, remote_port: int, *, listening: bool) -> bool:
+def _is_inbound(local_port: int, remote_port: int, *, listening: bool) -> bool:
     if local_port == 0:
         return False
-    if transport is Transport.UDP and local_port == remote_port and local_port in SYMMETRIC_UDP:
-        return True
     if listening:
         return _could_be_client(local_port, remote_port)
     return local_port < LOWEST_CLIENT_PORT <= remote_port or local_port < DYNAMIC_PORT <= remote_port

@@ -16,6 +16,8 @@ class FactKind(StrEnum):
 #: Result name (delimiter `/`) → platform and kind. A query may show behaviours as well.
 FACT_QUERIES: Mapping[str, tuple[Platform, FactKind]] = {
     "pack/windows_network/process_events": (Platform.WINDOWS, FactKind.PROCESS),
+    "pack/windows_network/sysmon_processes": (Platform.WINDOWS, FactKind.PROCESS),
+    "pack/windows_network/process_creations": (Platform.WINDOWS, FactKind.PROCESS),
     "pack/macos_network/process_events": (Platform.MACOS, FactKind.PROCESS),
     "pack/macos_context/launchd_sockets": (Platform.MACOS, FactKind.JOB),
     "pack/windows_context/programs": (Platform.WINDOWS, FactKind.SOFTWARE),

@@ -12,6 +12,7 @@ from app.detection.evidence import Case, line
 from app.detection.history_words import peers
 from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
+from app.detection.process_start import with_start
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
@@ -40,7 +41,7 @@ def judge(
 
     `corroboration`: lines that others found, e.g. in flow logs; they count like lines of context.
     """
-    case = Case(behaviour, context, standing, knobs, surroundings)
+    case = Case(behaviour, with_start(context, surroundings.start), standing, knobs, surroundings)
     beside_history = (*(found for family in _FAMILIES for found in family(case)), *corroboration)
     evidence = (*statistical_evidence(case), *beside_history)
     if allow_listed(case):

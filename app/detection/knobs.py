@@ -32,10 +32,16 @@ class PortThresholds(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimeWindow(Struct, frozen=True, forbid_unknown_fields=True):
-    """Days of history: how far it reaches back, and how many must pass before it may speak."""
+    """Days of history: how far it reaches back, and how many must pass before it may speak; and the seconds within
+    which process creation and connection are joined.
+    """
 
     history_days: Days = 30
     learning_days: Days = 7
+    #: How long after a process began a connection that does not say when its process began may still be its own.
+    #: Elastic's rules take 60 s; a poll each 60 s and a first pause of as much, which implants have, need more. Windows
+    #: gives a process id away again soon, so that hours would join strangers.
+    join_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
 
 
 class Vouching(Struct, frozen=True, forbid_unknown_fields=True):

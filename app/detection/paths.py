@@ -28,6 +28,14 @@ _SIDE_BY_SIDE = re.compile(r"(?P<stem>[a-z0-9_.-]+_[0-9a-f]{16})_[0-9.]+_[a-z-]+
 _WINDOWS_PREFIXES = (
     (re.compile(r"\A\\(?:\\[?.]|\?\?)\\unc\\", re.IGNORECASE), r"\\\\"),
     (re.compile(r"\A\\(?:\\[?.]|\?\?)\\(?=[a-z]:)", re.IGNORECASE), ""),
+    # The filtering platform names volumes, not letters. Windows stands on one of the first; a stick comes after them.
+    (
+        re.compile(
+            r"\A\\device\\harddiskvolume[1-4]\\(?=(?:windows|program files(?: \(x86\))?|programdata|users)\\)",
+            re.IGNORECASE,
+        ),
+        r"c:\\",
+    ),
     (re.compile(r"\A\\device\\harddiskvolume\d+(?=\\|\Z)", re.IGNORECASE), r"\\device\\harddiskvolume*"),
     (re.compile(r"\A(?:\\systemroot|%systemroot%|%windir%)(?=\\|\Z)", re.IGNORECASE), r"c:\\windows"),
     (re.compile(r"\A%programfiles%(?=\\|\Z)", re.IGNORECASE), r"c:\\program files"),

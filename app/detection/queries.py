@@ -13,6 +13,7 @@ class QueryKind(StrEnum):
     SIGNATURE = "signature"
     SERVICE = "service"
     LAUNCHD = "launchd"
+    CONNECTION_EVENT = "connection_event"  #: told as a row of the outbound or listening query
     HEARTBEAT = "heartbeat"
     CONTEXT = "context"  #: kept with the batch for later questions, no behaviour of its own
 
@@ -23,6 +24,8 @@ UNDERSTOOD: Mapping[str, tuple[Platform | None, QueryKind]] = {
     "pack/windows_network/listening": (Platform.WINDOWS, QueryKind.LISTENING),
     "pack/windows_network/loopback": (Platform.WINDOWS, QueryKind.LOOPBACK),
     "pack/macos_network/loopback": (Platform.MACOS, QueryKind.LOOPBACK),
+    "pack/windows_network/sysmon_connections": (Platform.WINDOWS, QueryKind.CONNECTION_EVENT),
+    "pack/windows_network/wfp_events": (Platform.WINDOWS, QueryKind.CONNECTION_EVENT),
     "pack/macos_network/outbound": (Platform.MACOS, QueryKind.OUTBOUND),
     "pack/macos_network/listening": (Platform.MACOS, QueryKind.LISTENING),
     "pack/windows_context/signatures": (Platform.WINDOWS, QueryKind.SIGNATURE),
@@ -44,5 +47,6 @@ NEEDED_COLUMNS: Mapping[tuple[Platform | None, QueryKind], frozenset[str]] = {
     (Platform.MACOS, QueryKind.SIGNATURE): frozenset({"path", "signed", "authority", "team_identifier", "identifier"}),
     (Platform.WINDOWS, QueryKind.SERVICE): frozenset({"name", "start_type", "path", "module_path", "user_account"}),
     (Platform.MACOS, QueryKind.LAUNCHD): frozenset({"plist_path", "label", "program", "program_arguments"}),
+    (Platform.WINDOWS, QueryKind.CONNECTION_EVENT): frozenset({"eventid", "data"}),
     (None, QueryKind.HEARTBEAT): frozenset({"version", "instance_id", "config_hash"}),
 }

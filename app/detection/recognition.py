@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from app.detection.behaviour import DYNAMIC_PORT, Behaviour, Direction, Platform, Program, Transport, port_bucket
 from app.detection.columns import RejectedRow, number, port, text
+from app.detection.connection_events import as_socket_row
 from app.detection.direction import way_of
 from app.detection.inventory import launchd_job, service, signature, signer_of
 from app.detection.paths import file_name, normalised, shortened_name, stable_folder
@@ -17,12 +18,13 @@ _SOCKET = ("proc_path", "proc_name", "svchost_hint", "service_names", "launchd_l
 #: The columns that decide which behaviour a row is. Two rows that agree in them (dynamic ports taken as one, see
 #: `collapsed_port`) are the same behaviour, so a result may be remembered by their values.
 IDENTITY_COLUMNS: Mapping[QueryKind, tuple[str, ...]] = {
-    QueryKind.OUTBOUND: (*_SOCKET, "protocol", "local_port", "remote_port", "local_port_listening"),
+    QueryKind.OUTBOUND: (*_SOCKET, "protocol", "local_port", "remote_port", "local_port_listening", "initiated"),
     QueryKind.LISTENING: (*_SOCKET, "protocol", "local_port"),
     QueryKind.LOOPBACK: (*_SOCKET, "protocol", "remote_port"),
     QueryKind.SIGNATURE: ("path", "sign_status", "subject_name", "signed", "authority", "team_identifier"),
     QueryKind.SERVICE: ("name", "start_type", "path", "module_path", "user_account"),
     QueryKind.LAUNCHD: ("plist_path", "label", "program", "program_arguments"),
+    QueryKind.CONNECTION_EVENT: (),  # those of the row that it is told as
     QueryKind.HEARTBEAT: (),
     QueryKind.CONTEXT: (),
 }
@@ -46,6 +48,9 @@ def recognise(query: str, columns: Mapping[str, object]) -> Behaviour | None:
     for name in NEEDED_COLUMNS[platform, kind]:
         if name not in columns:
             raise RejectedRow("missing_column", name)
+    if kind is QueryKind.CONNECTION_EVENT:
+        told = as_socket_row(query, columns)
+        return recognise(*told) if told else None
     return _BY_KIND[kind](platform, columns)
 
 
@@ -61,6 +66,7 @@ def _outbound(platform: Platform, columns: Mapping[str, object]) -> Behaviour | 
         port(columns, "local_port"),
         port(columns, "remote_port"),
         local_port_listening=text(columns, "local_port_listening") == "1",
+        initiated=text(columns, "initiated") == "1",
     )
     return Behaviour(_program(platform, columns), way[0], transport, port_bucket(way[1])) if way else None
 

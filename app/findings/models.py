@@ -54,3 +54,7 @@ class Finding(Table):
     batch_id: Mapped[UUID] = mapped_column(PG_UUID)
     line_number: Mapped[int] = mapped_column(Integer)
     row_number: Mapped[int] = mapped_column(Integer)
+    process_id: Mapped[int | None] = mapped_column(BigInteger, doc="of that row, if it says so")
+    start_source: Mapped[str] = mapped_column(
+        Text, server_default="", doc="which event told how that process began; empty while none did"
+    )

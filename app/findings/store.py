@@ -2,12 +2,27 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
-from typing import Any, Protocol
+from datetime import date, datetime, timedelta
+from typing import Any, LiteralString, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, case, func, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Row,
+    Text,
+    TextClause,
+    Uuid,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.types import TypeEngine
 
 from app.database import ReadSession, WriteSession
 from app.detection.deviation import Deviation
@@ -24,6 +39,7 @@ class Where(Protocol):
     day: Any
     batch_day: Any
     batch_id: Any
+    again: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,15 @@ class NewFinding:
     first_seen_at: datetime
     line_number: int
     row_number: int
+    process_id: int | None = None
+    start_source: str = ""  #: which event told how the process began; empty if none did
+
+
+#: What goes together in a finding: a judgement and the row that it quotes.
+_OF_A_JUDGEMENT = (
+    *("score", "severity", "evidence", "process_id", "start_source"),
+    *("batch_day", "batch_id", "line_number", "row_number"),
+)
 
 
 async def open_findings(session: WriteSession, found: Sequence[NewFinding], now: datetime) -> None:
@@ -46,7 +71,7 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         replaces = or_(same_day, added.excluded.score > Finding.score)
         judged = {
             name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
-            for name in ("score", "severity", "evidence")
+            for name in _OF_A_JUDGEMENT
         }
         seen_again = {
             "day": func.greatest(added.excluded.day, Finding.day),
@@ -78,20 +103,38 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
-_JUDGE_AGAIN = text(
-    """
+def _judge_again(open_findings: LiteralString, **types: TypeEngine[Any]) -> TextClause:
+    """Queues open findings `f` with their rows. `open_findings`: a join and conditions that choose among them."""
+    statement = f"""
     INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
-                                 behaviour_ids, line_numbers, row_numbers, seen_at)
+                                 behaviour_ids, line_numbers, row_numbers, seen_at, again)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
-           array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
+           array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM findings f JOIN behaviours b USING (behaviour_id)
-    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1
-      AND b.direction IN ('outbound', 'listening', 'loopback')
+    WHERE f.state = 'open' AND f.node_id = ANY(:nodes) AND b.direction IN ('outbound', 'listening', 'loopback')
+      AND EXISTS ({open_findings})
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
+    """  # noqa: S608 - constants
+    return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
+
+
+_SIGNED = _judge_again(
     """
-).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("paths", type_=ARRAY(Text)))
+    SELECT FROM unnest(:nodes, :paths) AS signed(node_id, path)
+    WHERE signed.node_id = f.node_id AND signed.path = b.path AND f.day BETWEEN :day - 1 AND :day + 1
+    """,
+    nodes=BigInteger(), paths=Text(),
+)  # fmt: skip
+
+_BEGAN = _judge_again(
+    """
+    SELECT FROM unnest(:nodes, :processes, :paths, :instants) AS began(node_id, process_id, path, at)
+    WHERE began.node_id = f.node_id AND began.process_id = f.process_id AND began.path = b.path
+      AND f.start_source = '' AND f.last_seen_at BETWEEN began.at AND began.at + CAST(:longest AS interval)
+    """,
+    nodes=BigInteger(), processes=BigInteger(), paths=Text(), instants=DateTime(timezone=True),
+)  # fmt: skip
 
 
 async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
@@ -101,7 +144,40 @@ async def judge_again(session: WriteSession, day: date, signed: Collection[tuple
     """
     if signed:
         nodes, paths = (list(column) for column in zip(*signed, strict=True))
-        await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "paths": paths})
+        await session.execute(_SIGNED, {"day": day, "nodes": nodes, "paths": paths})
+
+
+async def judge_again_begun(
+    session: WriteSession, began: Collection[tuple[int, int, str, datetime]], longest: timedelta
+) -> None:
+    """Queue open findings of processes, as (node, process id, path, start), whose start has just become known.
+
+    `longest`: how long after its start a connection may still be joined with it.
+    """
+    if began:
+        nodes, processes, paths, instants = (list(column) for column in zip(*began, strict=True))
+        values = {"nodes": nodes, "processes": processes, "paths": paths, "instants": instants, "longest": longest}
+        await session.execute(_BEGAN, values)
+
+
+_SOURCES = text(
+    """
+    SELECT f.node_id, f.behaviour_id, f.start_source FROM findings f
+    JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id) USING (node_id, behaviour_id)
+    WHERE f.state = 'open' AND f.day = :day
+    """
+).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
+
+
+async def start_sources(
+    session: WriteSession, day: date, wanted: Collection[tuple[int, UUID]]
+) -> dict[tuple[int, UUID], str]:
+    """(node, behaviour) → which event told how the process of its open finding began; empty if none did."""
+    if not wanted:
+        return {}
+    nodes, behaviours = (list(column) for column in zip(*wanted, strict=True))
+    found = await session.execute(_SOURCES, {"day": day, "nodes": nodes, "behaviours": behaviours})
+    return {(node, behaviour): source for node, behaviour, source in found}
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
@@ -124,6 +200,8 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "batch_id": each.where.batch_id,
         "line_number": each.line_number,
         "row_number": each.row_number,
+        "process_id": each.process_id,
+        "start_source": each.start_source,
     }
 
 

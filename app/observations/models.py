@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Date,
     DateTime,
@@ -99,6 +100,9 @@ class FreshSightings(Table):
     line_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     row_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     seen_at: Mapped[list[datetime]] = mapped_column(ARRAY(INSTANT))
+    again: Mapped[bool] = mapped_column(
+        Boolean, server_default=text("false"), doc="judged before that day; better evidence has come"
+    )
     failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
 
 

@@ -5,7 +5,7 @@ means is remembered by the columns that its identity is made of, and most rows c
 other mostly are of one execution of a query, so what these share is looked up once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from app.detection.behaviour import DYNAMIC_PORT, Behaviour, Platform
 from app.detection.columns import LAST_PORT
+from app.detection.connection_events import as_socket_row
 from app.detection.facts import FACT_QUERIES
 from app.detection.queries import UNDERSTOOD, QueryKind
 from app.detection.recognition import IDENTITY_COLUMNS, RejectedRow, recognise
@@ -162,8 +163,14 @@ class Reducer:
             return
         if known.has_facts:
             reduced.fact_lines += range(number, number + len(lines))
+        self._read_rows(reduced, rows, known, observed)
+
+    def _read_rows(self, reduced: Reduced, rows: list[Row], known: _Known, observed: float) -> None:
         if known.identity is not None:
             self._recognise_rows(reduced, rows, known, observed)
+        elif known.kind is QueryKind.CONNECTION_EVENT:
+            for name, told in _socket_rows(reduced, rows, known).items():
+                self._recognise_rows(reduced, told, _socket_query(name), observed)
         elif known.kind is QueryKind.HEARTBEAT:
             _note_heartbeat(reduced, rows)
 
@@ -248,10 +255,38 @@ def _listed(line: ResultLine) -> list[tuple[str, Columns]]:
     return removed + [("added", columns) for columns in changes.added or ()]
 
 
+def _socket_rows(reduced: Reduced, rows: list[Row], known: _Known) -> dict[str, list[Row]]:
+    """What connection events say, by the query that would say it, in the few columns of which memory is made."""
+    told: dict[str, list[Row]] = {}
+    for number, position, action, columns in rows:
+        try:
+            said = as_socket_row(known.name, _cells(columns))
+        except RejectedRow as rejected:
+            reduced.quarantine(rejected.reason, number, known.name)
+            continue
+        if said is not None:
+            told.setdefault(said[0], []).append((number, position, action, _identity_columns(*said)))
+    return told
+
+
+def _identity_columns(query: str, row: Mapping[str, object]) -> Columns:
+    names = (*IDENTITY_COLUMNS[UNDERSTOOD[query][1]], "bind_scope")
+    return Columns(**{name: str(row[name]) for name in names if name in row})
+
+
+def _socket_query(name: str) -> _Known:
+    known = _known(name)
+    assert known is not None
+    return known
+
+
+def _cells(columns: Columns) -> dict[str, Cell]:
+    return {name: cell for name in columns.__struct_fields__ if (cell := getattr(columns, name)) is not None}
+
+
 def _recognised(query: str, columns: Columns) -> Meaning:
-    cells = {name: cell for name in columns.__struct_fields__ if (cell := getattr(columns, name)) is not None}
     try:
-        behaviour = recognise(query, cells)
+        behaviour = recognise(query, _cells(columns))
     except RejectedRow as rejected:
         return RejectedRow(rejected.reason, rejected.column)  # without the frames that the raised one holds
     return None if behaviour is None else (behaviour.behaviour_id.bytes, behaviour)

@@ -51,6 +51,7 @@ class Columns(msgspec.Struct, gc=False):
     local_port: Cell = None
     remote_port: Cell = None
     local_port_listening: Cell = None
+    initiated: Cell = None
     bind_scope: Cell = None
     path: Cell = None
     sign_status: Cell = None
@@ -70,6 +71,8 @@ class Columns(msgspec.Struct, gc=False):
     version: Cell = None
     instance_id: Cell = None
     config_hash: Cell = None
+    eventid: Cell = None
+    data: Cell = None  #: what an event says, as JSON in a text
 
 
 class DiffResults(msgspec.Struct, gc=False):

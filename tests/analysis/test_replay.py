@@ -13,7 +13,15 @@ from app.analysis.replay_cli import replay as replay_arguments
 from app.analysis.replay_command import Sources, replay_command
 from app.analysis.replay_table import replay_table
 from app.detection.deviation import Severity
-from app.detection.knobs import Knobs
+from app.detection.knobs import Knobs, TimeWindow
+from tests.detection.events import (
+    SYSMON_NET,
+    SYSMON_START,
+    WFP,
+    sysmon_connection,
+    sysmon_start,
+    wfp_connection,
+)
 
 DAY = 86_400
 SVCHOST = r"C:\Windows\System32\svchost.exe"
@@ -236,3 +244,63 @@ def test_the_command_line_has_the_documented_options(write, history):
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["score"] >= 50
+
+
+NOON = 1598961600
+HEAD = {"hostIdentifier": "PRD01", "unixTime": NOON + 60, "action": "added"}
+
+
+def events(query, *rows):
+    return [HEAD | {"name": query, "columns": row} for row in rows]
+
+
+def reasons(*judged):
+    return {e.reason: e.text for each in judged for e in each.deviation.evidence}
+
+
+def test_a_connection_that_sysmon_logged_is_judged_with_the_start_of_its_process(write, history):
+    file = write(
+        "sysmon.jsonl", *events(SYSMON_NET, sysmon_connection()), *events(SYSMON_START, sysmon_start())
+    )  # in any order
+    (found,) = replay(Inputs((file,), (history,)))
+    assert (found.deviation.behaviour.bucket, found.lines) == ("8443", (1,))
+    assert reasons(found)["started_before"] == "It was started 12 s before its first connection was seen (Sysmon 1)."
+
+
+def test_what_sysmon_filtering_platform_and_poll_show_is_one_behaviour(write, history):
+    polled = line(path=SVCHOST, port="7680") | {"unixTime": NOON}
+    file = write("all.jsonl", polled, *events(WFP, wfp_connection()), *events(SYSMON_NET, sysmon_connection(
+        Image=SVCHOST, DestinationPort="7680")))  # fmt: skip
+    (found,) = replay(Inputs((file,), (history,)))
+    assert found.lines == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("start", "known"),
+    [({}, True), ({"node": "other"}, False), ({"Image": SVCHOST}, False), ({"ProcessId": "7"}, False),
+     ({"UtcTime": "2020-09-01 12:00:01.000"}, False), ({"User": "ann"}, False)],
+)  # fmt: skip
+def test_a_start_of_another_process_is_not_joined_in_a_replay(write, history, start, known):
+    node = start.pop("node", "PRD01")
+    told = [each | {"hostIdentifier": node} for each in events(SYSMON_START, sysmon_start(ProcessGuid="", **start))]
+    (found,) = replay(Inputs((write("today.jsonl", *told, *events(SYSMON_NET, sysmon_connection())),), (history,)))
+    assert ("started_before" in reasons(found)) == known
+
+
+def test_the_time_window_of_a_replay_is_a_knob(write, history):
+    rows = [*events(SYSMON_START, sysmon_start(ProcessGuid="")), *events(SYSMON_NET, sysmon_connection())]
+    short = Knobs(time_window=TimeWindow(join_seconds=11))
+    (found,) = replay(Inputs((write("today.jsonl", *rows),), (history,)), short)
+    assert "started_before" not in reasons(found)
+
+
+def test_a_process_event_that_cannot_be_understood_is_skipped_by_line(write, history):
+    file = write("bad.jsonl", *events(SYSMON_START, sysmon_start(ProcessId="x"), sysmon_start() | {"data": "{"}),
+                 *events(SYSMON_NET, sysmon_connection() | {"data": "{"}))  # fmt: skip
+    run = Replay(Inputs((file,), (history,)), Knobs())
+    assert list(run.judged()) == []
+    assert [(each.line, each.reason) for each in run.skipped] == [
+        (1, "not_a_process_id: pid"),
+        (2, "event_unreadable: data"),
+        (3, "event_unreadable: data"),
+    ]

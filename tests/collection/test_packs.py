@@ -6,7 +6,8 @@ from app.detection.queries import UNDERSTOOD
 
 #: Section 6 of the packs' contract: other tools and recorded data use these names.
 FIXED = {
-    "windows_network": "outbound listening loopback dns_events process_events wfp_events sysmon_connections dns_cache",
+    "windows_network": "outbound listening loopback dns_events process_events sysmon_processes process_creations"
+    " wfp_events sysmon_connections dns_cache",
     "macos_network": "outbound listening loopback process_events socket_events",
     "windows_context": "signatures hashes services services_running programs firewall_rules scheduled_tasks host"
     " addresses logged_in etc_services",
@@ -36,6 +37,8 @@ def test_intervals_and_modes_of_the_queries_that_judge_are_as_promised():
         "services": (3600, Mode.DIFFERENTIAL, True),
         "launchd": (3600, Mode.DIFFERENTIAL, True),
         "heartbeat": (120, Mode.SNAPSHOT, False),
+        "sysmon_connections": (60, Mode.EVENT, False),
+        "wfp_events": (60, Mode.EVENT, False),
     }
     for name in UNDERSTOOD:
         query = shipped[name]

@@ -11,6 +11,7 @@ from app.detection.behaviour import Behaviour
 from app.observations import originals
 from app.observations.reduction import Clock, Reduced, Reducer
 from app.osquery.protocol import decode_log
+from tests.detection.events import EXCEL, SYSMON_NET, WFP, sysmon_connection, wfp_bind
 from tests.factories import a_line, a_log, an_outbound_row
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -277,3 +278,41 @@ def test_the_order_of_lines_changes_no_sighting_and_no_end(order: list[int]) -> 
     assert {name: (span.counters, span.observed, span.rows) for name, span in straight.executions.items()} == {
         name: (span.counters, span.observed, span.rows) for name, span in shuffled.executions.items()
     }
+
+
+def connection_event(**fields: object) -> dict[str, object]:
+    return line(sysmon_connection(**fields), query=SYSMON_NET)
+
+
+def test_a_connection_event_is_the_behaviour_that_a_poll_shows() -> None:
+    polled = reduced(line(row(proc_path=EXCEL, svchost_hint="", remote_port="8443")))
+    assert keys(reduced(connection_event())) == keys(polled)
+
+
+def test_however_events_differ_they_fill_no_memory() -> None:
+    reducer = Reducer(QUERIES)
+    said = [
+        connection_event(
+            SourcePort=str(49152 + n), ProcessGuid=f"{{{n}}}", RuleName="x" * n, DestinationIp=f"10.0.1.{n}"
+        )
+        for n in range(200)
+    ]
+    served = [
+        connection_event(Initiated="false", SourcePort="3389", DestinationPort=str(40000 + n)) for n in range(200)
+    ]
+    found = reduced(*said, *served, reducer=reducer)
+    assert (found.rows, ports(found), len(reducer._meanings)) == (400, {"8443", "3389"}, 2)
+
+
+def test_an_event_that_cannot_be_read_is_counted_and_spoils_no_other() -> None:
+    bad = line({"eventid": "3", "data": "{"}, query=SYSMON_NET)
+    found = reduced(bad, connection_event(), connection_event(DestinationPort="99999"), line({}, query=SYSMON_NET))
+    assert ports(found) == {"8443"}
+    assert quarantined(found) == {"event_unreadable": 2, "port_out_of_range": 1}
+    assert {each.query for each in found.quarantined.values()} == {SYSMON_NET}
+
+
+def test_a_bind_that_others_can_reach_does_not_hide_behind_loopback() -> None:
+    near, far = (line(wfp_bind(SourceAddress=each), query=WFP) for each in ("127.0.0.1", "0.0.0.0"))
+    [[sighted]] = [list(day.values()) for day in reduced(near, far).sightings.values()]
+    assert sighted[1] == 1

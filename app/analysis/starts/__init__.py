@@ -1,0 +1,1 @@
+"""How processes began: kept for a few days, joined with connections, counted for the coverage."""
