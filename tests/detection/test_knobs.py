@@ -37,6 +37,8 @@ def test_mitres_names_are_the_names_of_the_tables():
         ({"Vouching": {"share": 0}}, "$.Vouching.share"),
         ({"Severities": {"high": 30}}, "$.Severities"),
         ({"Severities": {"low": 45}}, "$.Severities"),
+        ({"Severities": {"low": 0}}, "$.Severities.low"),
+        ({"Severities": {"high": 102}}, "$.Severities.high"),
         ({"Weights": {"mismatch": 50}}, "$.Weights"),
         ({"Weights": {"novelty": 10**400}}, "$.Weights.novelty"),
         ({"Vouching": {"share": 0.5}}, "$.Vouching"),
