@@ -26,10 +26,10 @@ def knobs_show(
 ) -> None:
     """Show every value in force for a role and platform, and where it comes from."""
     from app.tuning.knobs_command import show
-    from app.tuning.tables import knobs_table
+    from app.tuning.tables import knobs_table, versions_table
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    found = with_database(settings, lambda database: show(database, role, platform))
+    found, versions = with_database(settings, lambda database: show(database, role, platform))
     if as_json:
         _print_json(
             [
@@ -39,6 +39,8 @@ def knobs_show(
         )
     else:
         console.print(knobs_table(found, f"{role or 'any role'} on {platform}"))
+        if versions:
+            console.print(versions_table(versions))
 
 
 @knobs_app.command("export")

@@ -10,17 +10,20 @@ from app.detection.scopes import Document, Origin, Scope, scope_from
 from app.problems import InvalidRequest
 from app.tuning import store
 from app.tuning.changes import Why, change, found_version
-from app.tuning.in_force import origins_of
+from app.tuning.in_force import applying, origins_of
 from app.tuning.models import KnobVersion
 from app.tuning.settings_file import read_settings, settings_text
 
 Differences = list[tuple[Scope, list[KnobChange]]]
 
 
-async def show(database: Database, role: str, platform: str) -> list[tuple[Origin, int | None]]:
-    """Every value for a role and platform, and where it comes from."""
+async def show(
+    database: Database, role: str, platform: str
+) -> tuple[list[tuple[Origin, int | None]], list[KnobVersion]]:
+    """Every value for a role and platform, and the versions that they come from."""
     async with database.reading() as session:
-        return origins_of(await store.in_force(session), role, platform)
+        versions = applying(await store.in_force(session), role, platform)
+    return origins_of(versions), versions
 
 
 async def export(database: Database) -> str:

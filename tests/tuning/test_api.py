@@ -58,6 +58,10 @@ async def test_every_value_in_force_says_where_it_comes_from(server: Server) -> 
         ["/opt/a"],
         "role.kiosk.macos",
     )
+    assert [(each["version"], each["forced_reason"]) for each in found["versions"]] == [
+        (wide["version"], "Now"),
+        (narrow["version"], "Now"),
+    ]
     assert (values["Weights.rarity"]["scope"], values["Weights.rarity"]["version"]) == ("default", None)
     assert (await get(server, "knobs", role="other", platform="macos"))["version"] == wide["version"]
 

@@ -46,7 +46,9 @@ def test_a_file_is_applied_shown_exported_and_remembered(knobs: Run, file: Path,
     shown = {each["field"]: each for each in json.loads(knobs("show", "--platform", "macos", "--json").stdout)}
     assert (shown["Weights.novelty"]["value"], shown["Weights.novelty"]["scope"]) == (40.0, "every")
     assert shown["Severities.high"]["scope"] == "platform.macos"
-    assert "platform.macos" in knobs("show", "--platform", "macos").stdout
+    table = knobs("show", "--platform", "macos").stdout
+    assert "Severities.high" in table
+    assert "FORCED: Now" in table
     knobs("export", "--output", tmp_path / "again.toml")
     assert "nothing differs" in knobs("diff", tmp_path / "again.toml").stdout
     assert knobs("export").stdout == (tmp_path / "again.toml").read_text()
