@@ -9,6 +9,7 @@ import app.analysis.starts.models
 import app.findings.models
 import app.fleet.models
 import app.observations.models
+import app.tuning.models
 from app.database import Table, connect_args
 
 #: Named, so that no linter takes the imports away and the tables with them.
@@ -19,6 +20,7 @@ TABLES = (
     app.analysis.starts.models,
     app.findings.models,
     app.access.models,
+    app.tuning.models,
 )
 
 #: Any number that is ours alone: two servers that start together migrate one after the other.

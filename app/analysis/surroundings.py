@@ -8,7 +8,6 @@ from app.analysis.starts import store as starts
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
-from app.detection.knobs import Knobs
 from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
 
@@ -22,27 +21,28 @@ class Asked:
     behaviour: Behaviour
     context: Context
     seen_at: datetime
+    join_seconds: float  #: TimeWindow of the node's knobs
 
     @property
     def seen_at_unix(self) -> float:
         return self.seen_at.timestamp()
 
 
-async def load(session: WriteSession, asked: Sequence[Asked], knobs: Knobs) -> Mapping[Asked, Surroundings]:
+async def load(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
     """A few statements for any number of sightings."""
-    begun = await _starts(session, asked, knobs.time_window.join_seconds)
+    begun = await _starts(session, asked)
     return {
         each: Surroundings(start=begun.get(each) or start_in_row(each.context, each.seen_at_unix)) for each in asked
     }
 
 
-async def _starts(session: WriteSession, asked: Sequence[Asked], join_seconds: float) -> dict[Asked, ProcessStart]:
+async def _starts(session: WriteSession, asked: Sequence[Asked]) -> dict[Asked, ProcessStart]:
     """The starts that events told of, of those sightings for which there is one."""
     wanted = {each: one for each in asked if (one := sought(each.behaviour, each.context, each.seen_at_unix))}
-    spans = {(each.node_id, one.process_id, *one.span(join_seconds)) for each, one in wanted.items()}
+    spans = {(each.node_id, one.process_id, *one.span(each.join_seconds)) for each, one in wanted.items()}
     known = await starts.find(session, spans)
 
     def joined(each: Asked, one: Sought) -> ProcessStart | None:
-        return join(one, known.get((each.node_id, one.process_id), ()), join_seconds)
+        return join(one, known.get((each.node_id, one.process_id), ()), each.join_seconds)
 
     return {each: start for each, one in wanted.items() if (start := joined(each, one))}

@@ -16,7 +16,7 @@ from app.analysis.starts.joins import Joined
 from app.analysis.surroundings import Asked
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.detection.behaviour import Behaviour, Direction
+from app.detection.behaviour import Behaviour, Direction, Platform
 from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
@@ -29,6 +29,7 @@ from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
 from app.observations.originals import Original, Originals
+from app.tuning.in_force import KnobsInForce
 
 CLAIM_BATCHES = 200
 CLAIM_SIGHTINGS = 5_000
@@ -58,20 +59,26 @@ class Sighted:
         return Seen(self.fresh.node_id, self.fresh.role_id, self.behaviour)
 
     @property
+    def platform(self) -> Platform:
+        return self.behaviour.program.platform
+
+    @property
     def image(self) -> tuple[int, str]:
         """Node and file, of which signatures speak."""
         return self.fresh.node_id, self.behaviour.program.path
 
-    def asked(self, signer: Signer) -> Asked:
-        return Asked(self.fresh.node_id, self.fresh.role_id, self.behaviour, self._context(signer), self.seen_at)
+    def asked(self, signer: Signer, join_seconds: float) -> Asked:
+        node_id, role_id = self.fresh.node_id, self.fresh.role_id
+        return Asked(node_id, role_id, self.behaviour, self._context(signer), self.seen_at, join_seconds)
 
     def _context(self, signer: Signer) -> Context:
         query, columns = (self.original.query, self.original.columns) if self.original else ("", {})
         return context_of(query, columns, node=str(self.fresh.node_id), signer=signer)
 
 
-async def work(database: Database, knobs: Knobs) -> None:
+async def work(database: Database, defaults: Knobs) -> None:
     """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
+    knobs = KnobsInForce(defaults)
     while True:
         try:
             while await facts.take_some(database):
@@ -84,7 +91,7 @@ async def work(database: Database, knobs: Knobs) -> None:
             await asyncio.sleep(IDLE_SECONDS)
 
 
-async def _analyse_one_by_one(database: Database, knobs: Knobs) -> int:
+async def _analyse_one_by_one(database: Database, knobs: KnobsInForce) -> int:
     try:
         judged = await analyse_some(database, knobs, limit=1)
     except Exception:
@@ -105,11 +112,13 @@ async def _blame_oldest(database: Database) -> None:
         log.exception("database_away")
 
 
-async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATCHES) -> int:
+async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: int = CLAIM_BATCHES) -> int:
     """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged.
 
     One worker judges at a time, or a signature and the connection that it explains could pass each other.
+    `knobs`: what remembers those in force between claims, or the defaults that they stand upon.
     """
+    in_force = knobs if isinstance(knobs, KnobsInForce) else KnobsInForce(knobs)
     with SECONDS.time():
         async with database.writing() as session:
             if not await store.is_alone(session):
@@ -118,9 +127,10 @@ async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATC
             if not claimed:
                 return 0
             sighted = await _sighted(session, claimed)
+            await in_force.refresh(session)
             roles = await list_roles(session)
             for day in sorted({each.fresh.day for each in sighted}):
-                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], knobs, roles)
+                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], in_force, roles)
             await store.finish(session, [each.fresh_id for each in claimed])
     JUDGED.inc(len(sighted))
     return len(sighted)
@@ -146,16 +156,20 @@ async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> 
 
 
 async def _judge_day(
-    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: Knobs, roles: Mapping[int, str]
+    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: KnobsInForce, roles: Mapping[int, str]
 ) -> None:
     newly_signed = await store.keep_signers(session, _signatures(sighted))
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
     signed = await store.signers(session, {each.image for each in sighted})
-    asked = [each.asked(signed.get(each.image, Signer())) for each in sighted]
-    around = await surroundings.load(session, asked, knobs)
+    in_force = [knobs.of(roles.get(each.fresh.role_id, ""), each.platform) for each in sighted]
+    asked = [
+        each.asked(signed.get(each.image, Signer()), settings.time_window.join_seconds)
+        for each, (settings, _) in zip(sighted, in_force, strict=True)
+    ]
+    around = await surroundings.load(session, asked)
     judged = [
-        _judge(each, question, known[each.seen], around[question], knobs)
-        for each, question in zip(sighted, asked, strict=True)
+        _judge(each, question, known[each.seen], around[question], settings)
+        for each, question, settings in zip(sighted, asked, in_force, strict=True)
     ]
     await joins.count(session, day, _joined(judged))
     await _keep(session, day, judged)
@@ -174,11 +188,14 @@ async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) 
         FOUND.labels(each.deviation.severity.value).inc()
 
 
-def _judge(each: Sighted, asked: Asked, standing: Standing, around: Surroundings, knobs: Knobs) -> NewFinding:
+def _judge(
+    each: Sighted, asked: Asked, standing: Standing, around: Surroundings, in_force: tuple[Knobs, int]
+) -> NewFinding:
+    knobs, version = in_force
     deviation = judge(each.behaviour, asked.context, standing, knobs, around)
     source = around.start.event if around.start else ""
     pid = process_id(asked.context.process_id)
-    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number, pid, source)
+    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number, pid, source, version)
 
 
 def _joined(judged: Sequence[NewFinding]) -> list[Joined]:

@@ -44,6 +44,9 @@ class Finding(Table):
     score: Mapped[int] = mapped_column(SmallInteger)
     analytic: Mapped[str] = mapped_column(Text, doc="MITRE ATT&CK analytic id")
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, doc="[{reason, points, text}]")
+    knobs_version: Mapped[int] = mapped_column(
+        BigInteger, server_default="0", doc="newest version of the knobs that went into the judgement; 0: defaults only"
+    )
     opened_at: Mapped[datetime] = mapped_column(INSTANT)
     judged_at: Mapped[datetime] = mapped_column(INSTANT)
     first_seen_at: Mapped[datetime] = mapped_column(INSTANT)

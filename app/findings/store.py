@@ -51,11 +51,12 @@ class NewFinding:
     row_number: int
     process_id: int | None = None
     start_source: str = ""  #: which event told how the process began; empty if none did
+    knobs_version: int = 0
 
 
 #: What goes together in a finding: a judgement and the row that it quotes.
 _OF_A_JUDGEMENT = (
-    *("score", "severity", "evidence", "process_id", "start_source"),
+    *("score", "severity", "evidence", "process_id", "start_source", "knobs_version"),
     *("batch_day", "batch_id", "line_number", "row_number"),
 )
 
@@ -191,6 +192,7 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "score": deviation.score,
         "analytic": deviation.analytic.value,
         "evidence": [asdict(line) for line in deviation.evidence],
+        "knobs_version": each.knobs_version,
         "day": each.where.day,
         "opened_at": now,
         "judged_at": now,
