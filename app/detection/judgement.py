@@ -12,6 +12,7 @@ from app.detection.evidence import Case, line
 from app.detection.history_words import peers
 from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
+from app.detection.software_evidence import software_evidence
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
@@ -23,7 +24,7 @@ _MOST = 100
 _Lines = tuple[Evidence, ...]
 
 #: Families of evidence that need no history; each gives its lines, or none.
-_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence)
+_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence, software_evidence)
 
 
 def judge(

@@ -65,6 +65,9 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     signer_changed: Points = 20
     user_writable: Points = 15
     odd_parent: Points = 10
+    unapproved_remote_access: Points = 15
+    unknown_software: Points = 10  #: half of it where only the list, or only the inventory, is known
+    unlisted_port: Points = 10  #: approved software on a port that its entry does not allow
 
     known_vendor: Points = 10
     user_driven: Points = 15
@@ -72,6 +75,8 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     loopback: Points = 40
     only_of_its_role: Points = 30
     expected_port: Points = 30
+    approved_software: Points = 30
+    installed_software: Points = 5
 
 
 class Severities(Struct, frozen=True, forbid_unknown_fields=True):
