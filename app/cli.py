@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.analysis.replay_cli import replay
+from app.analysis.software_cli import software_app
 from app.clock import utc_now
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ app.add_typer(packs_app, name="packs")
 app.add_typer(secrets_app, name="enroll-secret")
 app.add_typer(tokens_app, name="token")
 app.add_typer(nodes_app, name="node")
+app.add_typer(software_app, name="software")
 app.command()(replay)
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded Postgres and the certificate")]

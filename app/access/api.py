@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.access.tokens import is_valid
+from app.access.tokens import is_valid, token_name
 from app.database import ReadSession
 from app.problems import NotSignedIn
 
@@ -19,6 +19,16 @@ async def signed_in(
     """Raises: NotSignedIn."""
     if credentials is None or not await is_valid(request.app.state.database, credentials.credentials):
         raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token")
+
+
+async def _token_name(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> str:
+    return await token_name(request.app.state.database, credentials.credentials) if credentials else ""
+
+
+#: The name of the token that a request showed, for what is written down of who did a thing.
+TokenName = Annotated[str, Depends(_token_name)]
 
 
 async def _reading(request: Request) -> AsyncIterator[ReadSession]:

@@ -46,3 +46,10 @@ async def revoke_token(database: Database, name: str, now: datetime) -> None:
 async def is_valid(database: Database, token: str) -> bool:
     async with database.reading() as session:
         return await store.find_token(session, token_hash(token)) is not None
+
+
+async def token_name(database: Database, token: str) -> str:
+    """Empty when the token is not valid."""
+    async with database.reading() as session:
+        found = await store.find_token(session, token_hash(token))
+    return found.name if found else ""

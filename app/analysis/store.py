@@ -346,6 +346,25 @@ async def keep_signers(
     return {(node, path) for node, path in found}
 
 
+_OPEN_PROGRAMS = text(
+    """
+    SELECT DISTINCT b.platform, b.path, b.name, i.trust, i.signer
+    FROM findings f JOIN behaviours b USING (behaviour_id)
+    LEFT JOIN images i ON i.node_id = f.node_id AND i.path = b.path
+    WHERE f.state = 'open' AND b.direction IN ('outbound', 'listening') LIMIT :most
+    """
+)
+
+
+async def open_programs(session: ReadSession, most: int) -> list[tuple[Program, Signer]]:
+    """The programs that open findings speak of, once for each way in which they are signed."""
+    found = await session.execute(_OPEN_PROGRAMS, {"most": most})
+    return [
+        (Program(Platform(platform), path, name), Signer(Trust(trust), signer) if trust else Signer())
+        for platform, path, name, trust, signer in found
+    ]
+
+
 async def executions(session: ReadSession, nodes: Collection[int]) -> dict[tuple[int, str], observed.Execution]:
     found = await session.scalars(select(observed.Execution).where(observed.Execution.node_id.in_(nodes)))
     return {(row.node_id, row.query): row for row in found}

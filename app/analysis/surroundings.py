@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.analysis.software import around
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
@@ -22,6 +23,10 @@ class Asked:
     seen_at: datetime
 
 
-async def load(_session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
+async def load(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
     """A few statements for any number of sightings."""
-    return {each: Surroundings(start=start_in_row(each.context, each.seen_at.timestamp())) for each in asked}
+    software = await around(session, [(each.node_id, each.behaviour, each.context, each.seen_at) for each in asked])
+    return {
+        each: Surroundings(start=start_in_row(each.context, each.seen_at.timestamp()), software=known)
+        for each, known in zip(asked, software, strict=True)
+    }

@@ -78,19 +78,49 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
-_JUDGE_AGAIN = text(
-    """
+_JUDGE_AGAIN = """
     INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
                                  behaviour_ids, line_numbers, row_numbers, seen_at)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
-    FROM findings f JOIN behaviours b USING (behaviour_id)
-    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
+    FROM ({chosen}) f
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """
+
+_OF_SIGNED = text(
+    _JUDGE_AGAIN.format(
+        chosen="""
+    SELECT f.* FROM findings f JOIN behaviours b USING (behaviour_id)
+    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
+    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
+    """
+    )
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("paths", type_=ARRAY(Text)))
+
+_OF_NODES = text(
+    _JUDGE_AGAIN.format(
+        chosen="""
+    SELECT f.* FROM findings f JOIN behaviours b USING (behaviour_id)
+    WHERE f.node_id = ANY(:nodes) AND f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1
+      AND b.direction IN ('outbound', 'listening')
+    ORDER BY f.score DESC, f.finding_id LIMIT :most
+    """
+    )
+).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)))
+
+#: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
+_OF_PROGRAMS = text(
+    _JUDGE_AGAIN.format(
+        chosen="""
+    SELECT f.* FROM findings f JOIN behaviours b USING (behaviour_id)
+    JOIN unnest(:platforms, :paths) AS p(platform, path) ON p.platform = b.platform AND p.path = b.path
+    WHERE f.state = 'open' AND b.direction IN ('outbound', 'listening')
+      AND EXISTS (SELECT FROM batches t WHERE t.day = f.batch_day AND t.node_id = f.node_id AND t.batch_id = f.batch_id)
+    ORDER BY f.score DESC, f.finding_id LIMIT :most
+    """
+    )
+).bindparams(bindparam("platforms", type_=ARRAY(Text)), bindparam("paths", type_=ARRAY(Text)))
 
 
 async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
@@ -100,7 +130,20 @@ async def judge_again(session: WriteSession, day: date, signed: Collection[tuple
     """
     if signed:
         nodes, paths = (list(column) for column in zip(*signed, strict=True))
-        await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "paths": paths})
+        await session.execute(_OF_SIGNED, {"day": day, "nodes": nodes, "paths": paths})
+
+
+async def judge_nodes_again(session: WriteSession, day: date, nodes: Collection[int], most: int) -> None:
+    """Queue the heaviest open findings of nodes of which something has become known, of the day and those beside it."""
+    if nodes:
+        await session.execute(_OF_NODES, {"day": day, "nodes": sorted(nodes), "most": most})
+
+
+async def judge_programs_again(session: WriteSession, programs: Collection[tuple[str, str]], most: int) -> None:
+    """Queue the heaviest open findings of programs, as (platform, path), on all nodes."""
+    if programs:
+        platforms, paths = (list(column) for column in zip(*programs, strict=True))
+        await session.execute(_OF_PROGRAMS, {"platforms": platforms, "paths": paths, "most": most})
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
