@@ -31,7 +31,8 @@ _VERSION = re.compile(r"v?\d+|x64|x86|bit", re.ASCII)
 _COMMON_NAME = re.compile(r"\ACN=(?P<name>.+?)(?:,\s*[A-Z]{1,6}=|\Z)")
 _AUTHORITY = re.compile(r"\A(?:Developer ID Application|Apple Distribution|Apple Development|Mac Developer):\s*")
 _TEAM = re.compile(r"\s*\((?P<team>[A-Z0-9]{10})\)\Z", re.ASCII)
-_PROGRAM = re.compile(r"\.(?:exe|com|dll|scr|app)\Z", re.IGNORECASE)
+#: What a program's or a product's name may end with and mean no other: Zoom.exe, zoom.us, draw.io.
+_ENDING = re.compile(r"\.(?:exe|com|dll|scr|app|us|io|net|org)\Z", re.IGNORECASE)
 _ABSOLUTE = {Platform.WINDOWS: re.compile(r"[a-z]:\\"), Platform.MACOS: re.compile(r"/")}
 
 #: Folders in which anything may lie; a path of these alone names no program.
@@ -164,7 +165,7 @@ def names_something(parts: Iterable[str]) -> bool:
 
 
 def _is_own(part: str) -> bool:
-    stem = _PROGRAM.sub("", part).replace("*", "")
+    stem = _ENDING.sub("", part).replace("*", "")
     chosen = sum(character.isalnum() for character in stem) > 1
     return chosen and stem.lower() not in _ANYTHING
 
@@ -175,8 +176,8 @@ def separator(platform: Platform) -> str:
 
 @lru_cache(maxsize=16_384)
 def words(text: str) -> frozenset[str]:
-    """The words of a name, without versions where anything else is left."""
-    found = frozenset(_WORD.findall(text.casefold()))
+    """The words of a name, without its ending, and without versions where anything else is left."""
+    found = frozenset(_WORD.findall(_ENDING.sub("", text).casefold()))
     return frozenset(word for word in found if not _VERSION.fullmatch(word)) or found
 
 
@@ -188,7 +189,7 @@ def goes_by(name: str, other: str) -> bool:
 
 
 def _squashed(name: str) -> str:
-    return "".join(_WORD.findall(name.casefold()))
+    return "".join(_WORD.findall(_ENDING.sub("", name).casefold()))
 
 
 def publisher_key(text: str) -> str:
@@ -211,7 +212,7 @@ def own_names(program: Program) -> tuple[str, ...]:
     """The file's name and, on macOS, those of the bundles around it."""
     parts = program.path.split(separator(program.platform))
     bundles = (part[:-4] for part in parts if part.endswith(".app") and program.platform is Platform.MACOS)
-    return (_PROGRAM.sub("", program.name), *bundles)
+    return (program.name, *bundles)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def _unapproved(case: Case, known: KnownSoftware) -> Evidence | None:
         return None
     tool = _remote_access(case)
     if tool and known.list_imported:
-        text = f"{case.name} is {tool.says} and not in the approved inventory."
+        lacks = "and its approval is over" if known.approval else "and not in the approved inventory"
+        text = f"{case.name} is {tool.says} {lacks}."
         return line("unapproved_remote_access", case.weights.unapproved_remote_access, text)
     explained = known.approval or known.installed or known.perhaps_installed or _of_the_system(case)
     text = "" if explained else _UNKNOWN[known.list_imported, known.inventory_reported]

@@ -56,7 +56,7 @@ def read_approved(raw: bytes) -> ReadList:
     problems: list[CsvProblem] = []
     entries: list[ApprovedSoftware] = []
     for line, cells in table.rows[1:]:
-        entry = _entry(line, cells, fields, problems)
+        entry = _entry(line, cells, fields, len(table.rows[0][1]), problems)
         if len(problems) >= MOST_PROBLEMS:
             break
         entries += [entry] if entry else []
@@ -106,15 +106,15 @@ def _fields(table: CsvText) -> Sequence[str]:
 
 
 def _entry(
-    line: int, cells: Sequence[str], fields: Sequence[str], problems: list[CsvProblem]
+    line: int, cells: Sequence[str], fields: Sequence[str], width: int, problems: list[CsvProblem]
 ) -> ApprovedSoftware | None:
-    """One row; what is wrong with it goes to `problems`."""
-    if len(cells) < len(fields) or any(cell.strip() for cell in cells[len(fields) :]):
-        problems.append(CsvProblem(line, "", f"has {len(cells)} cells, the header {len(fields)}; quote a delimiter"))
+    """One row; what is wrong with it goes to `problems`. Empty headers at the end are part of the width."""
+    if len(cells) != width:
+        problems.append(CsvProblem(line, "", f"has {len(cells)} cells, the header {width}; quote a delimiter"))
         return None
     found: list[CsvProblem] = []
     values: dict[str, object] = {}
-    for field, cell in zip(fields, cells, strict=False):
+    for field, cell in zip(fields, cells, strict=False):  # the header may end with columns without a name
         try:
             values[field] = _READERS.get(field, str)(_clean(field, cell))
         except ValueError as problem:

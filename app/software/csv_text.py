@@ -15,6 +15,7 @@ MOST_PROBLEMS = 50  #: told at once; a file with more is the wrong file
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SEPARATOR_LINE = re.compile(r"\Asep=[,;\t]?\Z", re.IGNORECASE)
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _HEADER_CHARACTERS = 10_000
 _FEW_LATIN_BYTES = 3  #: of so many bytes of UTF-16 without a mark, at least one is NUL in the text of a header
 
@@ -58,6 +59,8 @@ def read_text(raw: bytes, known_headers: Collection[str]) -> CsvText:
     """
     if len(raw) > MAX_BYTES:
         raise CsvRefused(CsvProblem(0, "", f"is over the limit of {MAX_BYTES:,} bytes"))
+    if raw.startswith(_WORKBOOKS):
+        raise CsvRefused(CsvProblem(0, "", "is a workbook; save it as CSV"))
     text, encoding = _decoded(raw)
     if "\0" in text:
         raise CsvRefused(CsvProblem(text.count("\n", 0, text.index("\0")) + 1, "", "holds a NUL: this is no CSV"))
