@@ -109,8 +109,8 @@ def _entry(
     line: int, cells: Sequence[str], fields: Sequence[str], width: int, problems: list[CsvProblem]
 ) -> ApprovedSoftware | None:
     """One row; what is wrong with it goes to `problems`. Empty headers at the end are part of the width."""
-    if len(cells) != width:
-        problems.append(CsvProblem(line, "", f"has {len(cells)} cells, the header {width}; quote a delimiter"))
+    if len(cells) != width or any(cell.strip() for cell in cells[len(fields) :]):
+        problems.append(CsvProblem(line, "", f"has {len(cells)} cells, the header {len(fields)}; quote a delimiter"))
         return None
     found: list[CsvProblem] = []
     values: dict[str, object] = {}

@@ -69,6 +69,12 @@ def test_headers_come_in_any_order_case_and_by_other_names():
     assert (entry.name, entry.publisher, entry.owner, entry.until) == ("Zoom", "Zoom Inc", "IT", date(2027, 1, 1))
 
 
+def test_columns_without_a_header_must_be_empty():
+    [entry] = read_approved(text("A,Maker,,", header="name,publisher,,").encode()).entries
+    assert entry.publisher == "Maker"
+    assert places(text("A,Maker,2027-01-01,", header="name,publisher,,")) == [(2, "")]
+
+
 def test_the_line_with_which_excel_names_the_delimiter_is_passed_over():
     content = "sep=;\nname;publisher\nZoom;Zoom Inc\n"
     assert [each.line for each in read_approved(content.encode()).entries] == [3]
