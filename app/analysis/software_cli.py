@@ -66,6 +66,7 @@ def list_approved(
     from rich.console import Console
 
     from app.clock import utc_now
+    from app.detection.evidence import counted
     from app.findings.terminal import api_client
     from app.software.terminal import approved_table
 
@@ -77,7 +78,8 @@ def list_approved(
     console = Console()
     if entries:
         console.print(approved_table(entries, utc_now().date()))
-    console.print(f"{len(entries):,} entries." if entries else "No approved inventory was imported.")
+    said = f"{counted(len(entries), 'entry', 'entries')}." if entries else "No approved inventory was imported."
+    console.print(said)
 
 
 @software_app.command("show")

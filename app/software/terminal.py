@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.detection.approved import ApprovedSoftware, allowed_ports
+from app.detection.evidence import counted
 from app.software.approved_csv import FIELDS
 
 Json = Mapping[str, Any]
@@ -40,9 +41,8 @@ def show_receipt(console: Console, receipt: Json) -> None:
         if len(entries) > _MOST_SHOWN:
             console.print(Text(f"{sign} … and more", style=style))
     head = f"Import {receipt['import_id']}" if done else "Nothing imported (dry run)"
-    counts = (
-        f"{receipt['entries']:,} entries, {receipt['added']:,} new or changed, {receipt['removed']:,} gone or changed"
-    )
+    entries = counted(receipt["entries"], "entry", "entries")
+    counts = f"{entries}, {receipt['added']:,} new or changed, {receipt['removed']:,} gone or changed"
     console.print(Text(f"{head}: {counts}.", style="bold"))
     console.print(
         Text(f"Read as {receipt['encoding']}, {receipt['delimiter']}; SHA-256 {receipt['sha256']}", style="dim")
@@ -68,7 +68,7 @@ def entry_panel(entry: Json, nodes: Sequence[Json]) -> Panel:
     for field in FIELDS[1:]:
         fields.add_row(field, Text(entry[field] or ("any" if field == "ports" else "")))
     installed = [
-        Text(f"{each['nodes']:,} nodes have it installed, published by {each['publisher'] or 'nobody named'}")
+        Text(f"installed on {counted(each['nodes'], 'node')}, published by {each['publisher'] or 'nobody named'}")
         for each in nodes
     ]
     return Panel(Group(fields, *installed), title=Text(f"{entry['name']} · line {entry['line']}"), title_align="left")
