@@ -192,6 +192,7 @@ def _squashed(name: str) -> str:
     return "".join(_WORD.findall(_ENDING.sub("", name).casefold()))
 
 
+@lru_cache(maxsize=16_384)
 def publisher_key(text: str) -> str:
     """A publisher's name so that spelling does not matter; of a distinguished name the common name.
 

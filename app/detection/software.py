@@ -23,6 +23,13 @@ from app.detection.paths import normalised
 
 LONGEST_NAME = 256  #: characters, so that a name and a publisher fit an index of the database together
 MOST_ANCHORS = 60
+_PACKAGES = "package"  #: of all receipts that are not Apple's: a node has few, and none says what it put where
+#: Words of package names and of paths that name neither maker nor product.
+_NO_MAKER = frozenset(
+    {"com", "org", "net", "io", "us", "pkg", "app", "apps", "mac", "macos", "osx", "usr", "local", "bin", "sbin", "opt"}
+    | {"lib", "library", "application", "applications", "support", "contents", "resources", "helper", "helpers"}
+    | {"agent", "client", "server", "service", "private", "var", "system", "users", "extension", "framework", "tools"}
+)
 #: An inventory comes every four hours; what a node said longer ago is no word on what it has not.
 INVENTORY_SECONDS = 7 * 86_400
 
@@ -63,7 +70,7 @@ class InstalledSoftware:
         if self.location:
             return self.location
         if self.source is SoftwareSource.PACKAGES:
-            return _package_anchor(self.identifier)
+            return "" if self.identifier.casefold().startswith("com.apple.") else _PACKAGES
         publisher = publisher_key(self.publisher)
         return f"publisher {publisher}" if publisher else ""
 
@@ -130,24 +137,15 @@ def _folder(platform: Platform, path: str) -> str:
     return folder if len(parts) > 1 and ".." not in parts and names_something(parts[1:]) else ""
 
 
-def _package_anchor(package: str) -> str:
-    """Packages are named backwards, as com.docker.vmnetd; Apple's own parts are no software that was added."""
-    labels = package.casefold().split(".")
-    label = labels[1] if len(labels) > 1 else labels[0]
-    return f"package {label}" if label and label != "apple" else ""
-
-
 def anchors(program: Program, signer: Signer) -> tuple[str, ...]:
-    """By what the software that a program belongs to can be found: its folders, its makers."""
+    """By what the software that a program belongs to can be found: its folders, its publisher, any package."""
     edge = separator(program.platform)
     parts = program.path.split(edge)
-    folders = [edge.join(parts[:end]) for end in range(2, len(parts))]
+    folders = [edge.join(parts[:end]) for end in range(2, len(parts))][:MOST_ANCHORS]
     if program.platform is Platform.MACOS:
-        makers = [f"package {word}" for word in sorted({word for part in parts for word in words(part)})]
-    else:
-        publisher = publisher_key(signer.name) if signer.trust is Trust.TRUSTED else ""
-        makers = [f"publisher {publisher}"] if publisher else []
-    return (*makers[:MOST_ANCHORS], *folders[:MOST_ANCHORS])
+        return (_PACKAGES, *folders)
+    publisher = publisher_key(signer.name) if signer.trust is Trust.TRUSTED else ""
+    return (f"publisher {publisher}", *folders) if publisher else tuple(folders)
 
 
 def belongs_to(program: Program, item: InstalledSoftware) -> bool:
@@ -157,6 +155,13 @@ def belongs_to(program: Program, item: InstalledSoftware) -> bool:
     if item.source is SoftwareSource.PACKAGES:
         return item.identifier in {program.name, program.unit}
     return any(goes_by(item.name, name) for name in own_names(program))
+
+
+def _may_belong_to(program: Program, item: InstalledSoftware) -> bool:
+    """Whether a program could be part of an item that does not say where it lies: they share maker or product."""
+    if item.source is SoftwareSource.PACKAGES:
+        return not words(item.identifier).isdisjoint(words(program.path) - _NO_MAKER)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,7 @@ def known_software(
         inventory_reported=reported_at is not None and at - reported_at <= INVENTORY_SECONDS,
         approval=approved.approval(behaviour, signer, at, names) if approved else None,
         installed=own[0] if own else None,
-        perhaps_installed=bool(found) and not own,
+        perhaps_installed=not own and any(_may_belong_to(behaviour.program, item) for item in found),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import structlog
+
 from app.database import Database, ReadSession
 from app.detection.approved import ApprovedList, ApprovedSoftware
 from app.software import store
@@ -11,6 +13,8 @@ from app.software.approved_csv import ReadList
 from app.software.models import ApprovedImport
 
 LONGEST_NAME = 256
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,15 @@ async def import_list(
     return imported, changes
 
 
+def _usable(entry: ApprovedSoftware) -> bool:
+    """Whether today's rules still take a path that was stored; one that they refuse must not stop the judging."""
+    try:
+        return entry.pattern is not None or bool(entry.publisher or entry.team_id)
+    except ValueError as problem:
+        log.warning("approved_entry_unusable", line=entry.line, problem=str(problem))
+        return False
+
+
 #: The newest list of this process, so that not every judgement reads it: (import, hash) → list.
 _newest: dict[tuple[int, bytes], ApprovedList] = {}
 
@@ -71,7 +84,7 @@ async def current_list(session: ReadSession) -> ApprovedList | None:
     key = (newest.import_id, newest.sha256)
     known = _newest.get(key)
     if known is None:
-        known = ApprovedList(await store.entries_of(session, newest.import_id))
+        known = ApprovedList(filter(_usable, await store.entries_of(session, newest.import_id)))
         _newest.clear()
         _newest[key] = known
     return known

@@ -44,15 +44,14 @@ def show_receipt(console: Console, receipt: Json) -> None:
     entries = counted(receipt["entries"], "entry", "entries")
     counts = f"{entries}, {receipt['added']:,} new or changed, {receipt['removed']:,} gone or changed"
     console.print(Text(f"{head}: {counts}.", style="bold"))
-    console.print(
-        Text(f"Read as {receipt['encoding']}, {receipt['delimiter']}; SHA-256 {receipt['sha256']}", style="dim")
-    )
+    read = f"Read as {receipt['encoding']}, {receipt['delimiter']}; SHA-256 {receipt['sha256']}"
+    console.print(Text(read, style="dim"), soft_wrap=True)
     if done:
         console.print(Text("Open findings that it speaks of are judged again.", style="dim"))
 
 
 def approved_table(entries: Sequence[Json], today: date) -> Table:
-    table = Table("name", "publisher, team or path", "owner", "until", "ports", header_style="bold")
+    table = _table("name", "publisher, team or path", "owner", "until", "ports")
     for entry in entries:
         expired = bool(entry["until"]) and entry["until"] < today.isoformat()
         until = Text(f"{entry['until']} expired" if expired else entry["until"] or "", style="red" if expired else "")
@@ -75,7 +74,7 @@ def entry_panel(entry: Json, nodes: Sequence[Json]) -> Panel:
 
 
 def imports_table(imports: Sequence[Json]) -> Table:
-    table = Table("import", "at (UTC)", "by", "file", "entries", "+", "-", "SHA-256", header_style="bold")
+    table = _table("import", "at (UTC)", "by", "file", "entries", "+", "-", "SHA-256")
     for each in imports:
         at = each["imported_at"][:16].replace("T", " ")
         texts = (at, each["imported_by"], each["file_name"])
@@ -89,6 +88,14 @@ def entry_of(entry: Json) -> ApprovedSoftware:
     texts = {name: entry[name] for name in ("name", "publisher", "team_id", "path", "owner", "note")}
     until = date.fromisoformat(entry["until"]) if entry["until"] else None
     return ApprovedSoftware(**texts, until=until, ports=allowed_ports(entry["ports"]), line=entry["line"])
+
+
+def _table(*headers: str) -> Table:
+    """Long paths and hashes are folded, never cut."""
+    table = Table(header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
 
 
 def _identity(entry: Json) -> str:

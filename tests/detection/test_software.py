@@ -128,10 +128,34 @@ def test_an_inventory_that_was_reported_long_ago_says_nothing_of_what_is_missing
     assert not known(r"C:\x\a.exe", reported_at=None).inventory_reported
 
 
-def test_software_of_the_same_maker_somewhere_leaves_it_open():
-    item = InstalledSoftware(SoftwareSource.PACKAGES, "com.docker.docker", identifier="com.docker.docker")
-    found = known("/opt/docker/bin/dockerd", [item])
+def package(name):
+    return InstalledSoftware(SoftwareSource.PACKAGES, name, identifier=name)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "perhaps"),
+    [
+        ("/opt/docker/bin/dockerd", "com.docker.docker", True),
+        ("/usr/local/bin/node", "org.nodejs.node.pkg", True),
+        ("/Library/CrowdStrike/falconctl", "com.crowdstrike.falcon.sensor", True),
+        ("/usr/local/bin/implant", "com.docker.docker", False),
+        ("/Library/Application Support/x9/agent", "io.osquery.agent", False),
+    ],
+)
+def test_a_package_of_the_same_maker_leaves_it_open(path, name, perhaps):
+    found = known(path, [package(name)])
+    assert package(name).anchor in anchors(program(path), Signer())
+    assert (found.installed, found.perhaps_installed) == (None, perhaps)
+
+
+def test_a_program_of_the_same_publisher_leaves_it_open():
+    item = InstalledSoftware(SoftwareSource.PROGRAMS, "Contoso Suite", publisher="Contoso Ltd")
+    found = known(r"C:\Program Files\x9\x9.exe", [item], signer=Signer(Trust.TRUSTED, "Contoso Ltd."))
     assert (found.installed, found.perhaps_installed) == (None, True)
+
+
+def test_apples_own_packages_explain_nothing():
+    assert package("com.apple.pkg.CLTools_Executables").anchor == ""
 
 
 def news(*facts, latest=NOW + DAY):

@@ -131,6 +131,17 @@ async def test_the_list_that_holds_is_read_anew_after_an_import(server: Server) 
     assert await names() == ["Agent"]
 
 
+async def test_an_entry_that_todays_rules_refuse_stops_nothing(server: Server, logged: list[Any]) -> None:
+    await send(server, ZOOM, AGENT)
+    await tell(server.database, "UPDATE approved_software SET path = '/**' WHERE name = 'Agent'")
+    await tell(server.database, "UPDATE approved_imports SET sha256 = sha256(sha256)")  # no list of a test before
+    async with server.database.reading() as session:
+        found = await current_list(session)
+    assert found
+    assert [each.name for each in found.entries] == ["Zoom"]
+    assert "approved_entry_unusable" in {each["event"] for each in logged}
+
+
 def item(name: str, version: str = "1", **fields: str) -> InstalledSoftware:
     return InstalledSoftware(SoftwareSource.PROGRAMS, name, version=version, **fields)
 
