@@ -15,7 +15,7 @@ from app.detection.approved import ApprovedList
 from app.detection.behaviour import DYNAMIC
 from app.detection.deviation import Severity
 from app.detection.knobs import Knobs, KnobsProblem, knobs_from
-from app.software.approved_csv import read_approved
+from app.software.approved_csv import read_approved_file
 from app.software.csv_text import CsvRefused
 
 FOUND, BAD_INPUT = 1, 2
@@ -71,7 +71,7 @@ def _approved(path: Path | None) -> ApprovedList | None:
     if path is None:
         return None
     try:
-        return ApprovedList(read_approved(path.read_bytes()).entries)
+        return ApprovedList(read_approved_file(path).entries)
     except OSError as problem:
         raise BadInput(path, 0, problem.strerror) from None
     except CsvRefused as refused:

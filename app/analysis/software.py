@@ -6,14 +6,13 @@ from datetime import datetime
 from app.analysis import store
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.detection.approved import ApprovedList, ApprovedSoftware
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
 from app.detection.facts import Fact
 from app.detection.software import MAIN_SOURCE, KnownSoftware, anchors, inventory_news, known_software
 from app.findings.store import judge_nodes_again, judge_programs_again
 from app.software import store as software
-from app.software.approvals import current_list, difference
+from app.software.approvals import current_list, difference, usable_list
 
 #: Findings that one change of an inventory, or one import, queues to be judged again; the heaviest first.
 MOST_AFTER_INVENTORY = 500
@@ -64,13 +63,9 @@ async def heed_import(database: Database) -> None:
         programs = await store.open_programs(session, MOST_PROGRAMS)
         if before is not None:  # a first list speaks of every program
             old, new = [await software.entries_of(session, number) for number in (before, newest.import_id)]
-            changed = _changed(old, new)
+            changes = difference(old, new)
+            changed = usable_list([*changes.added, *changes.removed])
             programs = [each for each in programs if changed.may_concern(*each)]
         again = {(program.platform.value, program.path) for program, _ in programs}
         await judge_programs_again(session, sorted(again), MOST_AFTER_IMPORT)
         await software.note_heeded(session, newest.import_id, utc_now())
-
-
-def _changed(old: Sequence[ApprovedSoftware], new: Sequence[ApprovedSoftware]) -> ApprovedList:
-    changes = difference(old, new)
-    return ApprovedList([*changes.added, *changes.removed])

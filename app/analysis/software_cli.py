@@ -41,20 +41,19 @@ def import_list(
     from rich.console import Console
 
     from app.findings.terminal import answered, api_client
-    from app.software.approved_csv import read_approved
+    from app.software.approved_csv import read_approved_file
     from app.software.csv_text import CsvRefused
     from app.software.terminal import problems_text, show_receipt
 
-    content = file.read_bytes()
     try:
-        read_approved(content)
+        read_approved_file(file)
     except CsvRefused as refused:
         problems = [{"line": each.line, "field": each.field, "detail": each.text} for each in refused.problems]
         Console(stderr=True).print(problems_text(file, problems), end="", soft_wrap=True)
         raise typer.Exit(REFUSED) from None
     params = {"file_name": file.name, "by": by, "dry_run": dry_run}
     with api_client(url, token, ca_file) as client:
-        receipt = answered(client, "POST", "/api/v1/software/approved", params=params, content=content)
+        receipt = answered(client, "POST", "/api/v1/software/approved", params=params, content=file.read_bytes())
     print(json.dumps(receipt)) if as_json else show_receipt(Console(), receipt)  # noqa: T201
 
 

@@ -318,9 +318,11 @@ class ApprovedList:
 
     def _unsure(self, program: Program, names: Collection[str]) -> Iterator[ApprovedSoftware]:
         yield from self._located(program)
+        teams_count = program.platform is Platform.MACOS
         for name in names:
-            for word in {*words(name), _squashed(name)}:
-                yield from (each for each in self._names.get(word, ()) if goes_by(each.name, name))
+            for entry in (each for word in {*words(name), _squashed(name)} for each in self._names.get(word, ())):
+                if (entry.publisher or teams_count) and goes_by(entry.name, name):
+                    yield entry
 
     def _located(self, program: Program) -> Iterator[ApprovedSoftware]:
         parts = tuple(program.path.split(separator(program.platform)))

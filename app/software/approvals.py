@@ -63,8 +63,12 @@ async def import_list(
     return imported, changes
 
 
-def _usable(entry: ApprovedSoftware) -> bool:
-    """Whether today's rules still take a path that was stored; one that they refuse must not stop the judging."""
+def usable_list(entries: Iterable[ApprovedSoftware]) -> ApprovedList:
+    """Without stored entries whose paths today's rules refuse: they must not stop the judging."""
+    return ApprovedList(filter(_is_usable, entries))
+
+
+def _is_usable(entry: ApprovedSoftware) -> bool:
     try:
         return entry.pattern is not None or bool(entry.publisher or entry.team_id)
     except ValueError as problem:
@@ -84,7 +88,7 @@ async def current_list(session: ReadSession) -> ApprovedList | None:
     key = (newest.import_id, newest.sha256)
     known = _newest.get(key)
     if known is None:
-        known = ApprovedList(filter(_usable, await store.entries_of(session, newest.import_id)))
+        known = usable_list(await store.entries_of(session, newest.import_id))
         _newest.clear()
         _newest[key] = known
     return known

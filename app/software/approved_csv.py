@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 
 from app.detection.approved import ApprovedSoftware, allowed_ports, path_pattern, publisher_key, words
 from app.detection.behaviour import Platform
 from app.detection.paths import LONGEST_PATH
 from app.detection.places import Place, place_of
-from app.software.csv_text import MOST_PROBLEMS, CsvProblem, CsvRefused, CsvText, header_name, read_text
+from app.software.csv_text import MAX_BYTES, MOST_PROBLEMS, CsvProblem, CsvRefused, CsvText, header_name, read_text
 
 FIELDS = ("name", "publisher", "team_id", "path", "owner", "until", "ports", "note")
 #: Other headers for them, as asset registers name such columns.
@@ -66,6 +67,12 @@ def read_approved(raw: bytes) -> ReadList:
     if not entries:
         raise CsvRefused(CsvProblem(0, "", "has no entry; an empty list would end every approval"))
     return ReadList(tuple(entries), table.encoding, table.delimiter, sha256(raw).hexdigest())
+
+
+def read_approved_file(path: Path) -> ReadList:
+    """Raises: CsvRefused, OSError."""
+    with path.open("rb") as file:
+        return read_approved(file.read(MAX_BYTES + 1))
 
 
 def write_approved(entries: Iterable[ApprovedSoftware]) -> str:

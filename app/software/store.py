@@ -67,7 +67,9 @@ _DELETE_SURPLUS = _arrays(
     """
     DELETE FROM installed_software s USING (
       SELECT node_id, item_id, row_number() OVER (PARTITION BY node_id ORDER BY reported_at DESC, item_id) AS place
-      FROM installed_software WHERE node_id = ANY(:nodes)
+      FROM installed_software WHERE node_id IN (
+        SELECT node_id FROM installed_software WHERE node_id = ANY(:nodes) GROUP BY node_id HAVING count(*) > :most
+      )
     ) ranked
     WHERE s.node_id = ranked.node_id AND s.item_id = ranked.item_id AND ranked.place > :most
     """,

@@ -79,6 +79,8 @@ def test_until_the_signature_is_reported_a_name_is_perhaps_approved():
     assert (approval.entry, approval.sure) == (BY_PUBLISHER, False)
     assert found(BY_PATH_AND_PUBLISHER, ZOOM, UNREPORTED).sure is False
     assert found(BY_PUBLISHER, r"C:\Program Files\Slack\slack.exe", UNREPORTED) is None
+    assert found(BY_TEAM, ZOOM_MAC, UNREPORTED).sure is False
+    assert found(BY_TEAM, ZOOM, UNREPORTED) is None
 
 
 def test_the_name_under_which_it_is_installed_counts_beside_a_good_signature():
