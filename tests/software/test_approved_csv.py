@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from app.detection.approved import allowed_ports
 from app.software.approved_csv import FIELDS, read_approved, write_approved
 from app.software.csv_text import MAX_BYTES, MAX_ROWS, MOST_PROBLEMS, CsvRefused
+from tests.house.tree import ROOT
 
 HEADER = "name,publisher,team_id,path,owner,until,ports,note"
 ROW = 'Zoom,"Zoom Communications, Inc.",,,IT,2027-03-01,"tcp/443, listen tcp/5000",für alle'
@@ -210,3 +211,10 @@ NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "Zs"]), 
 def test_what_is_written_can_be_read(name, publisher, until, port):
     cells = ["x" + name, "x" + publisher, "", "", "", until.isoformat(), f"tcp/{port}", ""]
     _read_or_refused(text(",".join('"' + cell.replace('"', '""') + '"' for cell in cells)).encode())
+
+
+def test_the_example_of_the_page_can_be_imported():
+    page = (ROOT / "docs" / "software.md").read_text("utf-8")
+    block = page.partition("## The file\n\n")[2].partition("\n\n")[0]
+    entries = read_approved("\n".join(line[4:] for line in block.splitlines()).encode()).entries
+    assert [each.name for each in entries][-2:] == ["Build agent", "PostgreSQL"]
