@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.analysis.replay_cli import replay
+from app.analysis.software_cli import software_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, console, errors
 from app.command_line import settings_with as _settings
@@ -37,6 +38,7 @@ app.add_typer(tokens_app, name="token")
 app.add_typer(nodes_app, name="node")
 app.add_typer(knobs_app, name="knobs")
 app.add_typer(attack_app, name="attack")
+app.add_typer(software_app, name="software")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

@@ -33,6 +33,7 @@ from app.observations.intake import Intake
 from app.observations.reduction import Reducer
 from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
+from app.software import api as software_api
 from app.tuning import api as tuning_api
 
 log = structlog.get_logger()
@@ -81,8 +82,19 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     return app
 
 
+_APIS = (
+    fleet_api,
+    observations_api,
+    findings_api,
+    coverage_api,
+    tuning_api,
+    software_api,
+    import_api,
+)
+
+
 def _add_routes(app: FastAPI) -> None:
-    for module in (fleet_api, observations_api, findings_api, coverage_api, tuning_api, import_api):
+    for module in _APIS:
         app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])

@@ -9,6 +9,7 @@ import app.analysis.starts.models
 import app.findings.models
 import app.fleet.models
 import app.observations.models
+import app.software.models
 import app.tuning.models
 from app.database import Table, connect_args
 
@@ -20,6 +21,7 @@ TABLES = (
     app.analysis.starts.models,
     app.findings.models,
     app.access.models,
+    app.software.models,
     app.tuning.models,
 )
 

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.analysis import store
+from app.analysis.software import keep_software
 from app.analysis.starts.keep import keep as keep_starts
 from app.database import Database, WriteSession
 from app.detection.behaviour import Platform
@@ -19,7 +20,10 @@ CLAIM_BATCHES = 100
 #: Keeps facts of one kind; they come in the order in which they were received.
 Keeper = Callable[[WriteSession, Sequence[Fact]], Awaitable[None]]
 
-KEEPERS: Mapping[FactKind, Keeper] = {FactKind.PROCESS: keep_starts}
+KEEPERS: Mapping[FactKind, Keeper] = {
+    FactKind.PROCESS: keep_starts,
+    FactKind.SOFTWARE: keep_software,
+}
 
 log = structlog.get_logger()
 KEPT = Counter("portbook_analysis_facts", "Rows kept that explain behaviours", ["kind"])
@@ -73,5 +77,12 @@ def _facts(fresh: FreshFacts, originals: Originals, platform: str) -> Iterator[F
             if row.query in FACT_QUERIES and FACT_QUERIES[row.query][0] == platform:
                 kind = FACT_QUERIES[row.query][1]
                 yield Fact(
-                    str(fresh.node_id), Platform(platform), kind, row.query, row.action, row.columns, row.observed_at
+                    node=str(fresh.node_id),
+                    platform=Platform(platform),
+                    kind=kind,
+                    query=row.query,
+                    action=row.action,
+                    columns=row.columns,
+                    observed_at=row.observed_at,
+                    whole=row.whole,
                 )

@@ -9,11 +9,12 @@ from msgspec.structs import replace as with_fields
 
 from app.analysis.captures import CapturedRow, Progress, captured_rows
 from app.analysis.replay_surroundings import ReplaySurroundings
+from app.detection.approved import ApprovedList
 from app.detection.behaviour import Behaviour
 from app.detection.connection_events import as_socket_row
 from app.detection.context import Context, Signer, context_of, more_exposed
 from app.detection.deviation import Deviation
-from app.detection.facts import FACT_QUERIES, Fact
+from app.detection.facts import FACT_QUERIES, Fact, tells_whole_state
 from app.detection.history import History
 from app.detection.inventory import signer_of
 from app.detection.judgement import judge
@@ -48,6 +49,7 @@ class Inputs:
     files: tuple[Path, ...]
     history_files: tuple[Path, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)  #: node → role; the others have none
+    approved: ApprovedList | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Replay:
         self._knobs = knobs if isinstance(knobs, KnobsByScope) else KnobsByScope({}, knobs)
         self._progress = progress
         self._history = History()
-        self._surroundings = ReplaySurroundings()
+        self._surroundings = ReplaySurroundings(inputs.approved)
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
 
@@ -142,8 +144,8 @@ class Replay:
         row = captured.row
         if row.query in FACT_QUERIES:
             platform, kind = FACT_QUERIES[row.query]
-            at = row.observed_at_unix
-            fact = Fact(captured.node, platform, kind, row.query, row.action, row.columns, at)
+            at, whole = row.observed_at_unix, tells_whole_state(row.epoch, row.counter)
+            fact = Fact(captured.node, platform, kind, row.query, row.action, row.columns, at, whole)
             try:
                 self._surroundings.add(fact)
             except RejectedRow as problem:
@@ -152,9 +154,9 @@ class Replay:
     def _judge(self, node: str, seen: _Seen) -> Deviation:
         signer = self._signers.get((node, seen.behaviour.program.path), Signer())
         standing = self._history.standing(node, self._role(node), None, seen.behaviour)
-        knobs = self._knobs_of(node, seen.behaviour)
-        around = self._surroundings.around(node, seen.behaviour, seen.context, seen.seen_at, knobs)
-        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, knobs, around)
+        context, knobs = replace(seen.context, signer=signer), self._knobs_of(node, seen.behaviour)
+        around = self._surroundings.around(node, seen.behaviour, context, seen.seen_at, knobs)
+        return judge(seen.behaviour, context, standing, knobs, around)
 
     def _knobs_of(self, node: str, behaviour: Behaviour) -> Knobs:
         """Whoever hands in a history says that it is enough to learn from."""

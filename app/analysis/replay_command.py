@@ -10,9 +10,12 @@ import msgspec
 
 from app.analysis.captures import BadInput, Progress, roles
 from app.analysis.replay import Inputs, Judged, Replay, Skipped
+from app.detection.approved import ApprovedList
 from app.detection.behaviour import DYNAMIC
 from app.detection.deviation import Severity
 from app.detection.knobs import Knobs
+from app.software.approved_csv import read_approved_file
+from app.software.csv_text import CsvRefused
 from app.tuning.settings_file import SettingsFileProblem, read_knobs
 
 FOUND, BAD_INPUT = 1, 2
@@ -21,12 +24,13 @@ _MOST_SKIPPED = 5
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files of one replay; `nodes` and `settings` may be left out."""
+    """The files of one replay; `nodes`, `settings` and `software`, an approved inventory, may be left out."""
 
     files: tuple[Path, ...]
     history: tuple[Path, ...] = ()
     nodes: Path | None = None
     settings: Path | None = None
+    software: Path | None = None
 
 
 def replay_command(
@@ -39,7 +43,7 @@ def replay_command(
     """Prints the deviations of captured result lines. Returns 0; 1 when `fail_on` was reached; 2 on bad input."""
     try:
         known_roles = roles(sources.nodes) if sources.nodes else {}
-        inputs = Inputs(sources.files, sources.history, known_roles)
+        inputs = Inputs(sources.files, sources.history, known_roles, _approved(sources.software))
         with _progress(inputs, quiet=as_json) as progress:
             run = Replay(inputs, read_knobs(sources.settings) if sources.settings else Knobs(), progress)
             found = list(run.judged())
@@ -50,6 +54,17 @@ def replay_command(
     shown = [each for each in found if each.deviation.severity.reaches(min_severity)]
     _print_json(shown) if as_json else _print_table(shown)
     return FOUND if fail_on and any(each.deviation.severity.reaches(fail_on) for each in found) else 0
+
+
+def _approved(path: Path | None) -> ApprovedList | None:
+    if path is None:
+        return None
+    try:
+        return ApprovedList(read_approved_file(path).entries)
+    except OSError as problem:
+        raise BadInput(path, 0, problem.strerror) from None
+    except CsvRefused as refused:
+        raise BadInput(path, 0, refused) from None
 
 
 def _say_skipped(skipped: list[Skipped]) -> None:

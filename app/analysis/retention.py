@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
-from app.analysis import store as counts
+from app.analysis.tallies import store as counts
 from app.database import Database
 from app.detection.process_start import KEPT_DAYS
 from app.observations import store

@@ -7,9 +7,9 @@ from datetime import date
 from functools import lru_cache
 from uuid import UUID
 
-from app.analysis import store
 from app.analysis.models import EVERY_ROLE
-from app.analysis.store import Count, Mark, Ports
+from app.analysis.tallies import store
+from app.analysis.tallies.store import Count, Mark, Ports
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour, Platform, digest
 from app.detection.history import LEARNING_DAYS

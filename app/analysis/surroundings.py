@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.analysis.software import around as software_around
 from app.analysis.starts import store as starts
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour
@@ -31,8 +32,15 @@ class Asked:
 async def load(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
     """A few statements for any number of sightings."""
     begun = await _starts(session, asked)
+    software = await software_around(
+        session, [(each.node_id, each.behaviour, each.context, each.seen_at) for each in asked]
+    )
     return {
-        each: Surroundings(start=begun.get(each) or start_in_row(each.context, each.seen_at_unix)) for each in asked
+        each: Surroundings(
+            start=begun.get(each) or start_in_row(each.context, each.seen_at_unix),
+            software=known,
+        )
+        for each, known in zip(asked, software, strict=True)
     }
 
 

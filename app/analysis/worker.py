@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from app.analysis import facts, standings, store, surroundings
+from app.analysis.software import heed_import
 from app.analysis.standings import Seen
 from app.analysis.starts import joins
 from app.analysis.starts.joins import Joined
@@ -83,6 +84,7 @@ async def work(database: Database, defaults: Knobs) -> None:
         try:
             while await facts.take_some(database):
                 pass
+            await heed_import(database)
             judged = await analyse_some(database, knobs)
         except Exception:
             log.exception("analysis_failed")

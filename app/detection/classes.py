@@ -34,6 +34,7 @@ class Trait(StrEnum):
     ANY_PORT = "any_port"
     CARRIES = "carries"
     FORWARDS = "forwards"
+    REMOTE_ACCESS = "remote_access"
 
 
 class ProgramClass(Struct, frozen=True, forbid_unknown_fields=True):

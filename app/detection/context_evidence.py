@@ -70,6 +70,19 @@ def _class_lines(case: Case) -> Iterator[Evidence]:
         )
 
 
+def belied(case: Case) -> Mismatch:
+    """How gravely what the program is speaks against the port, or against any network at all."""
+    if not case.networked:
+        return Mismatch.NONE
+    fits = {each.fits(case.behaviour.port) for each in case.named_classes}
+    if Mismatch.SEVERE in fits:
+        return Mismatch.SEVERE
+    reasons = {found.reason for found in _class_lines(case)} - {"port_belies_program"}
+    if reasons or Mismatch.PLAIN in fits or _not_a_resolver(case):
+        return Mismatch.PLAIN
+    return Mismatch.MILD if Mismatch.MILD in fits else Mismatch.NONE
+
+
 def _not_a_resolver(case: Case) -> Evidence | None:
     if not case.outbound or case.behaviour.port != _DNS or case.kind(Trait.RESOLVER):
         return None

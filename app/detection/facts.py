@@ -38,3 +38,12 @@ class Fact:
     action: str  #: added, removed or snapshot
     columns: Mapping[str, object]
     observed_at: int  #: unix seconds by the node's clock
+    whole: bool = False  #: of an execution that told the query's whole state anew
+
+
+def tells_whole_state(epoch: object, counter: object) -> bool:
+    """Whether a line is of the first execution of an epoch that somebody set; 0 is what agents say who know of none.
+
+    Source: osquery's `schedule_epoch`; counter 0 means the full result since 5.8.
+    """
+    return str(counter) == "0" and str(epoch) not in {"0", "None", ""}

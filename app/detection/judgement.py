@@ -13,6 +13,7 @@ from app.detection.history_words import peers
 from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
 from app.detection.process_start import with_start
+from app.detection.software_evidence import software_evidence
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
@@ -25,7 +26,12 @@ _MOST = 100
 _Lines = tuple[Evidence, ...]
 
 #: Families of evidence that need no history; each gives its lines, or none.
-_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, tunnel_evidence, process_evidence)
+_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (
+    context_evidence,
+    tunnel_evidence,
+    process_evidence,
+    software_evidence,
+)
 
 
 def judge(

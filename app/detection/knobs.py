@@ -80,6 +80,9 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     signer_changed: Points = 20  #: another signer than before
     impostor: Points = 20  #: the name of a system's program in another place
     port_of_another: Points = 10  #: a port that belongs to another program on many peers
+    unapproved_remote_access: Points = 15  #: a remote access tool that the approved list lacks
+    unknown_software: Points = 10  #: in no list; half of it where only the list, or only the inventory, is known
+    unlisted_port: Points = 10  #: approved software on a port that its entry does not allow
     user_writable: Points = 15  #: a folder into which any user may write
     odd_parent: Points = 10  #: a parent that the kind of program does not have
 
@@ -89,6 +92,8 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     loopback: Points = 40  #: it stays on the node
     only_of_its_role: Points = 30  #: nothing to compare with: the only node of its role
     expected_port: Points = 30  #: a documented port of the program, or one of BaselinePortProfiles
+    approved_software: Points = 30  #: in the approved list, on a port that its entry allows
+    installed_software: Points = 5  #: in the node's own inventory
 
 
 class Severities(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.detection.process_start import ProcessStart
+from app.detection.software import KnownSoftware
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,7 @@ class Surroundings:
     """Each is None or empty where nothing is known, which is never evidence."""
 
     start: ProcessStart | None = None
+    software: KnownSoftware | None = None
 
 
 NOTHING_KNOWN = Surroundings()

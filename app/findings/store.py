@@ -104,37 +104,59 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
-def _judge_again(open_findings: LiteralString, **types: TypeEngine[Any]) -> TextClause:
-    """Queues open findings `f` with their rows. `open_findings`: a join and conditions that choose among them."""
+def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
+    """Queues open findings `f` of behaviours `b` with their rows. `chosen`: joins, conditions, perhaps a limit."""
     statement = f"""
     INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
                                  behaviour_ids, line_numbers, row_numbers, seen_at, again)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
-    FROM findings f JOIN behaviours b USING (behaviour_id)
-    WHERE f.state = 'open' AND f.node_id = ANY(:nodes) AND b.direction IN ('outbound', 'listening', 'loopback')
-      AND EXISTS ({open_findings})
+    FROM (
+      SELECT f.* FROM (SELECT * FROM findings WHERE state = 'open') f
+      JOIN (SELECT * FROM behaviours WHERE direction IN ('outbound', 'listening', 'loopback')) b USING (behaviour_id)
+      {chosen}
+    ) f
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """  # noqa: S608 - constants
     return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
 
 
-_SIGNED = _judge_again(
+_OF_SIGNED = _judge_again(
     """
-    SELECT FROM unnest(:nodes, :paths) AS signed(node_id, path)
-    WHERE signed.node_id = f.node_id AND signed.path = b.path AND f.day BETWEEN :day - 1 AND :day + 1
+    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
+    WHERE f.day BETWEEN :day - 1 AND :day + 1
     """,
     nodes=BigInteger(), paths=Text(),
 )  # fmt: skip
 
-_BEGAN = _judge_again(
+_OF_BEGUN = _judge_again(
     """
-    SELECT FROM unnest(:nodes, :processes, :paths, :instants) AS began(node_id, process_id, path, at)
-    WHERE began.node_id = f.node_id AND began.process_id = f.process_id AND began.path = b.path
-      AND f.start_source = '' AND f.last_seen_at BETWEEN began.at AND began.at + CAST(:longest AS interval)
+    WHERE f.node_id = ANY(:nodes) AND f.start_source = '' AND EXISTS (
+      SELECT FROM unnest(:nodes, :processes, :paths, :instants) AS began(node_id, process_id, path, at)
+      WHERE began.node_id = f.node_id AND began.process_id = f.process_id AND began.path = b.path
+        AND f.last_seen_at BETWEEN began.at AND began.at + CAST(:longest AS interval)
+    )
     """,
     nodes=BigInteger(), processes=BigInteger(), paths=Text(), instants=DateTime(timezone=True),
+)  # fmt: skip
+
+_OF_NODES = _judge_again(
+    """
+    WHERE f.node_id = ANY(:nodes) AND f.day BETWEEN :day - 1 AND :day + 1
+    ORDER BY f.score DESC, f.finding_id LIMIT :most
+    """,
+    nodes=BigInteger(),
+)
+
+#: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
+_OF_PROGRAMS = _judge_again(
+    """
+    JOIN unnest(:platforms, :paths) AS p(platform, path) ON p.platform = b.platform AND p.path = b.path
+    WHERE EXISTS (SELECT FROM batches t WHERE t.day = f.batch_day AND t.node_id = f.node_id AND t.batch_id = f.batch_id)
+    ORDER BY f.score DESC, f.finding_id LIMIT :most
+    """,
+    platforms=Text(), paths=Text(),
 )  # fmt: skip
 
 
@@ -145,7 +167,7 @@ async def judge_again(session: WriteSession, day: date, signed: Collection[tuple
     """
     if signed:
         nodes, paths = (list(column) for column in zip(*signed, strict=True))
-        await session.execute(_SIGNED, {"day": day, "nodes": nodes, "paths": paths})
+        await session.execute(_OF_SIGNED, {"day": day, "nodes": nodes, "paths": paths})
 
 
 async def judge_again_begun(
@@ -158,7 +180,7 @@ async def judge_again_begun(
     if began:
         nodes, processes, paths, instants = (list(column) for column in zip(*began, strict=True))
         values = {"nodes": nodes, "processes": processes, "paths": paths, "instants": instants, "longest": longest}
-        await session.execute(_BEGAN, values)
+        await session.execute(_OF_BEGUN, values)
 
 
 _SOURCES = text(
@@ -179,6 +201,19 @@ async def start_sources(
     nodes, behaviours = (list(column) for column in zip(*wanted, strict=True))
     found = await session.execute(_SOURCES, {"day": day, "nodes": nodes, "behaviours": behaviours})
     return {(node, behaviour): source for node, behaviour, source in found}
+
+
+async def judge_nodes_again(session: WriteSession, day: date, nodes: Collection[int], most: int) -> None:
+    """Queue the heaviest open findings of nodes of which something has become known, of the day and those beside it."""
+    if nodes:
+        await session.execute(_OF_NODES, {"day": day, "nodes": sorted(nodes), "most": most})
+
+
+async def judge_programs_again(session: WriteSession, programs: Collection[tuple[str, str]], most: int) -> None:
+    """Queue the heaviest open findings of programs, as (platform, path), on all nodes."""
+    if programs:
+        platforms, paths = (list(column) for column in zip(*programs, strict=True))
+        await session.execute(_OF_PROGRAMS, {"platforms": platforms, "paths": paths, "most": most})
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:

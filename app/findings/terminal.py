@@ -50,8 +50,18 @@ def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
 
 def get(client: httpx.Client, path: str, params: dict[str, Any]) -> dict[str, Any]:
     """Raises: NotSignedIn, InvalidRequest."""
+    return answered(client, "GET", path, params=params)
+
+
+def answered(
+    client: httpx.Client, method: str, path: str, *, params: dict[str, Any], content: bytes | None = None
+) -> dict[str, Any]:
+    """The JSON of an answer that is no problem.
+
+    Raises: NotSignedIn, InvalidRequest.
+    """
     try:
-        answer = client.get(path, params=params)
+        answer = client.request(method, path, params=params, content=content)
     except httpx.HTTPError as error:
         raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
     document: dict[str, Any] = answer.json()

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from isal import isal_zlib
 
+from app.detection.facts import tells_whole_state
 from app.osquery.protocol import mend
 from app.osquery.results import clean, result_name
 
@@ -22,6 +23,7 @@ class Original:
     action: str
     columns: Mapping[str, object]
     observed_at: int = 0  #: unix seconds by the node's clock, as said; 0 when it said none
+    whole: bool = False  #: of an execution that told the query's whole state anew
 
 
 class _Stored(msgspec.Struct):
@@ -75,7 +77,8 @@ def _line(raw: msgspec.Raw) -> Mapping[str, Any]:
 def _originals(line: Mapping[str, Any]) -> list[Original]:
     query = result_name(clean(str(line.get("name", ""))))
     at = _seconds(line.get("unixTime"))
-    return [Original(query, action, columns, at) for action, columns in rows_in(line)]
+    whole = tells_whole_state(line.get("epoch"), line.get("counter"))
+    return [Original(query, action, columns, at, whole) for action, columns in rows_in(line)]
 
 
 def _seconds(value: object) -> int:

@@ -221,6 +221,26 @@ def test_settings_change_the_verdict(write, history, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_an_approved_inventory_is_heeded(write, history, capsys, tmp_path):
+    agent = r"C:\Program Files\Agent\agent.exe"
+    (tmp_path / "approved.csv").write_text("name,path,ports\nAgent,C:\\Program Files\\Agent\\**,tcp/5678\n")
+    file = write("today.jsonl", line(path=agent, port="5678", day=11), line(path=IMPLANT, port="4782", day=11))
+    sources = Sources((file,), (history,), software=tmp_path / "approved.csv")
+    assert replay_command(sources, as_json=True, min_severity=Severity.NONE) == 0
+    found = map(json.loads, capsys.readouterr().out.splitlines())
+    reasons = {each["behaviour"]["program"]: {e["reason"]: e["points"] for e in each["evidence"]} for each in found}
+    assert reasons["agent.exe"]["approved_software"] == -30
+    assert reasons["implant.exe"]["unknown_software"] == 5
+
+
+def test_a_bad_approved_inventory_is_bad_input(write, history, capsys, tmp_path):
+    (tmp_path / "approved.csv").write_text("name,publisher\nAgent,\n")
+    sources = Sources((write("x.jsonl", line()),), (history,), software=tmp_path / "approved.csv")
+    assert replay_command(sources) == 2
+    assert "approved.csv: line 2: publisher: a name alone" in capsys.readouterr().err
+    assert replay_command(replace(sources, software=tmp_path / "missing.csv")) == 2
+
+
 def test_nodes_that_are_no_nodes_are_bad_input(write, capsys):
     nodes = write("nodes.jsonl", {"host_identifier": "a", "role": "pc"}, {"role": "pc"})
     assert replay_command(Sources((write("x.jsonl", line()),), nodes=nodes)) == 2

@@ -9,7 +9,7 @@ import pytest
 from app.analysis import standings
 from app.analysis.retention import keep_days
 from app.analysis.standings import Seen, arrivals_subject
-from app.analysis.store import forget_day
+from app.analysis.tallies.store import forget_day
 from app.clock import utc_now
 from app.database import Database
 from app.detection.behaviour import Platform

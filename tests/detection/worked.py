@@ -21,7 +21,7 @@ def behaviour(path, port, *, direction=Direction.OUTBOUND, transport=Transport.T
 
 
 def context(signer=MICROSOFT, **facts):
-    return Context(node="PRD01", peer_scope=PeerScope.PRIVATE, signer=signer, **facts)
+    return Context(**{"node": "PRD01", "peer_scope": PeerScope.PRIVATE, "signer": signer} | facts)
 
 
 def standing(**counts):

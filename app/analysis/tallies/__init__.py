@@ -1,0 +1,1 @@
+"""The counts that statistics come from, kept up as sightings come."""

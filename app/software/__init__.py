@@ -1,0 +1,1 @@
+"""What is installed on nodes, and what people approved."""
