@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.analysis import store
+from app.analysis.jobs.keeping import keep_jobs
 from app.database import Database, WriteSession
 from app.detection.behaviour import Platform
 from app.detection.facts import FACT_QUERIES, Fact, FactKind
@@ -18,7 +19,7 @@ CLAIM_BATCHES = 100
 #: Keeps facts of one kind; they come in the order in which they were received.
 Keeper = Callable[[WriteSession, Sequence[Fact]], Awaitable[None]]
 
-KEEPERS: Mapping[FactKind, Keeper] = {}
+KEEPERS: Mapping[FactKind, Keeper] = {FactKind.JOB: keep_jobs}
 
 log = structlog.get_logger()
 KEPT = Counter("portbook_analysis_facts", "Rows kept that explain behaviours", ["kind"])

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from app.detection.addresses import PeerScope, peer_scope
 from app.detection.columns import text
+from app.detection.paths import shortened_name
 
 __all__ = ["Context", "PeerScope", "Signer", "Trust", "context_of", "exposure", "more_exposed"]
 
@@ -42,6 +43,9 @@ class Context:
     command_line: str = ""
     process_id: str = ""
     process_started: str = ""
+    parent_id: str = ""
+    job_labels: tuple[str, ...] = ()  #: launchd labels or Windows services that the row names
+    job_rank: str = ""  #: how the node matched the labels: 3, 2 or 1
     signer: Signer = Signer()
 
 
@@ -54,6 +58,7 @@ _SCOPES = (
     PeerScope.PRIVATE,
     PeerScope.PUBLIC,
 )
+_MOST_LABELS = 8
 _BINDS = ("loopback", "", "specific", "any")
 
 
@@ -73,8 +78,17 @@ def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: 
         command_line=text(columns, "cmdline") or text(columns, "program_arguments"),
         process_id=text(columns, "pid"),
         process_started=text(columns, "proc_start"),
+        parent_id=text(columns, "parent_pid"),
+        job_labels=_job_labels(columns),
+        job_rank=text(columns, "launchd_match_rank"),
         signer=signer,
     )
+
+
+def _job_labels(columns: Mapping[str, object]) -> tuple[str, ...]:
+    named = (text(columns, name) for name in ("launchd_labels", "svchost_hint", "service_names"))
+    labels = dict.fromkeys(label.strip() for label in next(filter(None, named), "").split(","))
+    return tuple(shortened_name(label) for label in labels if label)[:_MOST_LABELS]
 
 
 def more_exposed(first: Context, second: Context) -> Context:

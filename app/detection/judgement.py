@@ -10,6 +10,7 @@ from app.detection.context_evidence import UNCOMMON_PORT, allow_listed, context_
 from app.detection.deviation import Analytic, Deviation, Evidence, Severity
 from app.detection.evidence import Case, line
 from app.detection.history_words import peers
+from app.detection.job_evidence import job_evidence
 from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
 from app.detection.standing import Standing
@@ -23,7 +24,7 @@ _MOST = 100
 _Lines = tuple[Evidence, ...]
 
 #: Families of evidence that need no history; each gives its lines, or none.
-_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence)
+_FAMILIES: tuple[Callable[[Case], _Lines], ...] = (context_evidence, process_evidence, job_evidence)
 
 
 def judge(

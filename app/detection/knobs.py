@@ -65,6 +65,10 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     signer_changed: Points = 20
     user_writable: Points = 15
     odd_parent: Points = 10
+    job_news: Points = 10  #: the job behind a port is new on its node, or was changed
+    hidden_plist: Points = 15
+    apple_label: Points = 20
+    root_from_anywhere: Points = 10
 
     known_vendor: Points = 10
     user_driven: Points = 15
@@ -95,7 +99,6 @@ class Knobs(Struct, frozen=True, forbid_unknown_fields=True):
             "/usr/libexec/rapportd": ("3722", "dynamic"),
             "/usr/libexec/sharingd": ("8770", "8771", "dynamic"),
             "/usr/sbin/mDNSResponder": ("5353", "dynamic"),
-            "/System/Library/CoreServices/ControlCenter.app/Contents/MacOS/ControlCenter": ("5000", "7000", "dynamic"),
         },
     )
     vouching: Vouching = field(name="Vouching", default=Vouching())

@@ -46,9 +46,10 @@ def _is_routine_newcomer(case: Case) -> bool:
     """Whether a new program is one of the many that come by themselves: signed, or where installers put programs.
 
     Where neither is known, a listener gets the benefit of the doubt and a connection to the outside does not. What
-    attackers inject code into is on every host, so that its first connection is no newcomer's.
+    attackers inject code into is on every host, so that its first connection is no newcomer's; nor is a remote login
+    that somebody switched on.
     """
-    if case.kind(Trait.INJECTED):
+    if case.remote_login or case.kind(Trait.INJECTED):
         return False
     if case.context.signer.trust is not Trust.UNKNOWN:
         return case.trusted

@@ -78,6 +78,9 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
+#: In the place of a program: all of the node.
+EVERY_PROGRAM = "*"
+
 _JUDGE_AGAIN = text(
     """
     INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
@@ -85,22 +88,27 @@ _JUDGE_AGAIN = text(
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
     FROM findings f JOIN behaviours b USING (behaviour_id)
-    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
+    WHERE f.node_id = ANY(:nodes) AND f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1
+      AND b.direction IN ('outbound', 'listening') AND EXISTS (
+        SELECT FROM unnest(:nodes, :words) AS known(node_id, word)
+        WHERE known.node_id = f.node_id AND (
+          known.word IN (b.path, '*') OR known.word = ANY(string_to_array(b.unit, ','))
+          OR (right(known.word, 4) = '.app' AND starts_with(b.path, known.word || '/'))))
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     ON CONFLICT DO NOTHING
     """
-).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("paths", type_=ARRAY(Text)))
+).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("words", type_=ARRAY(Text)))
 
 
-async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
-    """Queue open findings of programs, as (node, path), whose signer has just become known or another.
+async def judge_again(session: WriteSession, day: date, explained: Collection[tuple[int, str]]) -> None:
+    """Queue open findings of which something has just become known, as (node, what).
 
-    Those of the days beside count too: midnight may lie between a connection and the signature of its program.
+    What is a program's normalised path, a bundle that it lies in, its service or launchd label, or EVERY_PROGRAM.
+    Findings of the days beside count too: midnight may lie between a connection and what explains it.
     """
-    if signed:
-        nodes, paths = (list(column) for column in zip(*signed, strict=True))
-        await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "paths": paths})
+    if explained:
+        nodes, words = (list(column) for column in zip(*explained, strict=True))
+        await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "words": words})
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
