@@ -47,6 +47,12 @@ def _lines(case: Case, match: JobMatch) -> Iterator[Evidence]:
         yield from _root_from_anywhere(case, match, match.job)
 
 
+def _runs(case: Case, match: JobMatch, job: Job) -> str:
+    """What counts of a job: the program behind a port that launchd holds, and behind an interpreter its script."""
+    held = job.program if match.by is MatchedBy.SOCKETS else job.script
+    return held or case.behaviour.program.path
+
+
 def _hidden(case: Case, match: JobMatch) -> Iterator[Evidence]:
     """Applications are children of launchd without any plist, so a hidden one says nothing of them."""
     path = case.behaviour.program.path
@@ -62,7 +68,7 @@ def _hidden(case: Case, match: JobMatch) -> Iterator[Evidence]:
 
 def _apple_label(case: Case, match: JobMatch) -> Iterator[Evidence]:
     """A job that calls itself Apple's runs what is not: of several candidates, all must."""
-    if case.behaviour.program.platform is not Platform.MACOS or not match.jobs:
+    if case.behaviour.program.platform is not Platform.MACOS or match.interpreter or not match.jobs:
         return
     wrong = [reason for job in match.jobs if _APPLE_LABEL.match(job.label) and (reason := _not_apple(case, match, job))]
     if len(wrong) == len(match.jobs):
@@ -73,8 +79,7 @@ def _apple_label(case: Case, match: JobMatch) -> Iterator[Evidence]:
 
 def _not_apple(case: Case, match: JobMatch, job: Job) -> str:
     """Why what a job runs is not Apple's, or empty."""
-    held = match.by is MatchedBy.SOCKETS
-    program = job.program if held or match.by is MatchedBy.SCRIPT else case.behaviour.program.path
+    program = _runs(case, match, job)
     signer = case.context.signer if program == case.behaviour.program.path else None
     if signer and signer.trust is Trust.TRUSTED and signer.name.lower() in _APPLE_SIGNERS:
         return ""
@@ -120,7 +125,7 @@ def _moved(case: Case, match: JobMatch, job: Job) -> Iterator[Evidence]:
         return
     weights, platform = case.weights, case.behaviour.program.platform
     points = {Mismatch.SEVERE: weights.mismatch_severe, Mismatch.PLAIN: weights.mismatch}
-    program = job.program if match.by is MatchedBy.SOCKETS else case.behaviour.program.path
+    program = _runs(case, match, job)
     owner = Program(platform, program, file_name(platform, program), job.label)
     for kind in named_classes(owner, Direction.LISTENING):
         if (fit := kind.fits(case.behaviour.port)) in points:
@@ -130,9 +135,7 @@ def _moved(case: Case, match: JobMatch, job: Job) -> Iterator[Evidence]:
 
 
 def _root_from_anywhere(case: Case, match: JobMatch, job: Job) -> Iterator[Evidence]:
-    platform = case.behaviour.program.platform
-    held = match.by in {MatchedBy.SOCKETS, MatchedBy.SCRIPT}
-    program = (job.program if held else "") or case.behaviour.program.path
+    platform, program = case.behaviour.program.platform, _runs(case, match, job)
     account = case.context.user or job.account
     if account.lower() in _ROOT and place_of(platform, program) is Place.USER_WRITABLE and not case.known_vendor:
         text = f"It runs as {account}, and any user could have put {program} there."

@@ -54,16 +54,20 @@ class Job:
         return self.part(JobKind.LAUNCHD, JobKind.SERVICE, JobKind.STARTUP_ITEM, JobKind.SOCKETS)
 
     @property
-    def program(self) -> str:
-        """Normalised; of a script the script, empty when not known."""
-        main = self.main
-        if main is None:
+    def script(self) -> str:
+        """What an interpreter is told to run, normalised, or empty."""
+        main = self.part(JobKind.LAUNCHD)
+        if main is None or not is_interpreter(main.known_by):
             return ""
         arguments = main.fields.get("program_arguments", "")
-        if main.kind is JobKind.LAUNCHD and is_interpreter(main.known_by):
-            script = launched_program(arguments.removeprefix(launched_program(arguments)).strip())
-            return normalised(Platform.MACOS, script) if script.startswith("/") else main.known_by
-        return main.known_by if main.known_by.startswith("/") or "\\" in main.known_by else ""
+        script = launched_program(arguments.removeprefix(launched_program(arguments)).strip())
+        return normalised(Platform.MACOS, script) if script.startswith("/") else ""
+
+    @property
+    def program(self) -> str:
+        """Normalised; of a script the script, empty when not known."""
+        known = self.main.known_by if self.main else ""
+        return self.script or (known if known.startswith("/") or "\\" in known else "")
 
     @property
     def account(self) -> str:
@@ -233,7 +237,7 @@ class _Process:
         arguments, program = fields.get("program_arguments", ""), fields.get("program", "")
         if command and bounded(command) == (arguments or program):
             return MatchedBy.COMMAND_LINE
-        if arguments and command.endswith(f" {arguments}"):
+        if arguments.startswith("/") and command.endswith(f" {arguments}"):
             return MatchedBy.SCRIPT
         if part.kind is JobKind.SOCKETS:
             return MatchedBy.BUNDLE if self._in_bundle(part) else None
