@@ -9,7 +9,7 @@ from app.detection.behaviour import Platform
 
 class FactKind(StrEnum):
     PROCESS = "process"  #: a process began
-    JOB = "job"  #: what a launchd job or a Windows service owns
+    JOB = "job"  #: how a launchd job or a Windows service is configured, and what it owns
     SOFTWARE = "software"  #: what is installed
 
 

@@ -107,11 +107,11 @@ def _news_of(part: JobPart, match: JobMatch) -> str:
         return ""
     changed = part.changed_at
     if changed is not None and _is_recent(changed, match):
-        return f"it was switched on, {day(changed)}" if switched_on else f"changed {day(changed)}: {changes(part)}"
+        return f"somebody switched it on, {day(changed)}" if switched_on else f"changed {day(changed)}: {changes(part)}"
     since = match.since.get(part.kind)
     if since is None or part.first_seen_at - since < SETTLED_DAYS * _DAY or not _is_recent(part.first_seen_at, match):
         return ""
-    return f"it was switched on, {day(part.first_seen_at)}" if switched_on else new_since(part, match)
+    return f"somebody switched it on, {day(part.first_seen_at)}" if switched_on else new_since(part, match)
 
 
 def _is_recent(at: float, match: JobMatch) -> bool:

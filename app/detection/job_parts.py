@@ -17,8 +17,8 @@ from app.detection.inventory import launched_program, split_command
 from app.detection.paths import normalised, shortened_name, shortened_path
 
 LONGEST_VALUE = 1024  #: characters of one field; what is longer is cut, with a digest in the place of its end
-MOST_FIELDS = 64  #: pairs of one part
-MOST_PARTS = 4096  #: parts of one node; a real one has some 900
+MOST_FIELDS = 32  #: pairs of one part
+MOST_PARTS = 2048  #: parts of one node; a real one has some 900
 
 _PER_LOGON = re.compile(r"_[0-9a-f]{4,8}\Z")
 _SOCKET_FIELDS = frozenset({"SockServiceName", "SockType", "SockFamily", "SockPassive"})
@@ -109,7 +109,7 @@ def part_in(fact: Fact) -> JobPart | None:
     if kind is None or reader is None:
         return None
     label, source, pairs = reader(fact.columns)
-    says = frozenset((name, bounded(value)) for name, value in pairs.items() if value)
+    says = frozenset((shortened_name(name), bounded(value)) for name, value in pairs.items() if value)
     if not says or not (label or source):
         return None
     return JobPart(kind, shortened_name(label), shortened_path(source), says, fact.observed_at, fact.observed_at)

@@ -115,7 +115,7 @@ def test_jobs_of_apple_change_with_macos_but_not_whether_they_are_on():
     ]
     assert "job_news" not in lines(changed, "/usr/libexec/x")
     on = ssh(switch("com.openssh.sshd", "1", at=OLD), switch("com.openssh.sshd", "0", at=TODAY))
-    assert "it was switched on" in lines(on, LAUNCHD, port=22, **HOLDS)["job_news"].text
+    assert "somebody switched it on" in lines(on, LAUNCHD, port=22, **HOLDS)["job_news"].text
     off = ssh(switch("com.openssh.sshd", "0", at=OLD), switch("com.openssh.sshd", "1", at=TODAY))
     assert "job_news" not in lines(off, LAUNCHD, port=22, **HOLDS)
 
