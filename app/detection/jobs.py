@@ -172,13 +172,14 @@ class _Process:
         """The strongest matches, without those of other people's accounts."""
         if self._path == LAUNCHD:
             return MatchedBy.PROGRAM, ()
-        kinds = (JobKind.LAUNCHD, JobKind.STARTUP_ITEM, JobKind.SOCKETS)
+        kinds = (JobKind.LAUNCHD, JobKind.SOCKETS, JobKind.STARTUP_ITEM)  # a plist says more than what was registered
         ranked = [(rank, part) for part in self._of(*kinds) if self._wish.has(part) and (rank := self._rank(part))]
         best = min((rank for rank, _ in ranked), key=_SURENESS.index, default=MatchedBy.BUNDLE)
         if best in {MatchedBy.PROGRAM, MatchedBy.BUNDLE} and self._row_is_sure:
             return MatchedBy.ROW, ()
         found = [part for rank, part in ranked if rank is best]
-        found = [part for part in found if part.kind is JobKind.LAUNCHD] or found
+        told = [[part for part in found if part.kind is kind] for kind in kinds]
+        found = next(filter(None, told), [])
         return best, [part for part in found if not self._is_foreign(part)] or found
 
     def by_row(self) -> tuple[MatchedBy, _Found]:

@@ -1,9 +1,10 @@
 """Keeps what nodes say of their jobs, and asks for open findings that it explains to be judged again."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import structlog
 
@@ -33,21 +34,27 @@ async def keep_jobs(session: WriteSession, facts: Sequence[Fact]) -> None:
     if wanted:
         known = await store.parts(session, wanted)
         room = await _room(session, by_node.keys())
-        changed = {key: part for node, rows in by_node.items() for key, part in _hear(node, rows, known, room[node])}
+        before: defaultdict[int, dict[UUID, JobPart]] = defaultdict(dict)
+        for (node, part_id), part in known.items():
+            before[node][part_id] = part
+        changed = {
+            (node, part_id): part
+            for node, rows in by_node.items()
+            for part_id, part in _hear(node, rows, before[node], room[node])
+        }
         await store.keep_parts(session, changed)
         await store.count_parts(session, [(key[0], part) for key, part in changed.items() if key not in known])
         await _judge_again(session, changed)
 
 
 def _hear(
-    node: int, facts: Sequence[Fact], known: Mapping[PartKey, JobPart], room: int
-) -> Iterator[tuple[PartKey, JobPart]]:
-    parts = {part_id: part for (owner, part_id), part in known.items() if owner == node}
+    node: int, facts: Sequence[Fact], parts: MutableMapping[UUID, JobPart], room: int
+) -> Iterator[tuple[UUID, JobPart]]:
     most = len(parts) + room
     changed = hear_all(parts, facts, room)
     if len(parts) >= most:
         log.warning("inventory_of_jobs_full", node=node, parts_max=MOST_PARTS)
-    return (((node, part_id), parts[part_id]) for part_id in changed)
+    return ((part_id, parts[part_id]) for part_id in changed)
 
 
 async def _room(session: WriteSession, nodes: Collection[int]) -> dict[int, int]:
