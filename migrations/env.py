@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
 import app.access.models
+import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
 import app.findings.models
@@ -18,6 +19,7 @@ TABLES = (
     app.fleet.models,
     app.observations.models,
     app.analysis.models,
+    app.analysis.jobs.models,
     app.analysis.starts.models,
     app.findings.models,
     app.access.models,

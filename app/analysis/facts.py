@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.analysis import store
+from app.analysis.jobs.keeping import keep_jobs
 from app.analysis.software import keep_software
 from app.analysis.starts.keep import keep as keep_starts
 from app.database import Database, WriteSession
@@ -21,6 +22,7 @@ CLAIM_BATCHES = 100
 Keeper = Callable[[WriteSession, Sequence[Fact]], Awaitable[None]]
 
 KEEPERS: Mapping[FactKind, Keeper] = {
+    FactKind.JOB: keep_jobs,
     FactKind.PROCESS: keep_starts,
     FactKind.SOFTWARE: keep_software,
 }

@@ -1,5 +1,6 @@
 """What is known around behaviours in a replay, from the rows of its own files."""
 
+from app.analysis.replay_jobs import ReplayJobs
 from app.analysis.replay_software import ReplaySoftware
 from app.analysis.replay_starts import ReplayStarts
 from app.detection.approved import ApprovedList
@@ -16,7 +17,12 @@ class ReplaySurroundings:
     def __init__(self, approved: ApprovedList | None = None) -> None:
         self._starts = ReplayStarts()
         self._software = ReplaySoftware(approved)
-        self._keepers = {FactKind.PROCESS: self._starts.add, FactKind.SOFTWARE: self._software.add}
+        self._jobs = ReplayJobs()
+        self._keepers = {
+            FactKind.PROCESS: self._starts.add,
+            FactKind.SOFTWARE: self._software.add,
+            FactKind.JOB: self._jobs.add,
+        }
 
     def add(self, fact: Fact) -> None:
         """Raises: RejectedRow."""
@@ -28,4 +34,5 @@ class ReplaySurroundings:
         return Surroundings(
             start=self._starts.around(node, behaviour, context, seen_at, knobs.time_window.join_seconds),
             software=self._software.around(node, behaviour, context.signer, seen_at),
+            job=self._jobs.behind(node, behaviour, context, seen_at),
         )

@@ -13,7 +13,7 @@ from app.analysis.tallies.store import Count, Mark, Ports
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour, Platform, digest
 from app.detection.history import LEARNING_DAYS
-from app.detection.standing import Standing, Subjects, Tally
+from app.detection.standing import Standing, Subjects, Tally, role_speaks
 
 _UNSEEN = Count(0, 0, date.max)
 
@@ -80,10 +80,12 @@ class _View:
         self._seen, self._day, self._counts, self._own = seen, day, counts, own
         self._platform = seen.behaviour.program.platform
         self._subjects = Subjects.of(seen.behaviour)
-        #: The role speaks if any other of its nodes ever ran the program so; else the whole platform does.
-        role_speaks = self._tally(seen.role_id, self._subjects.program).nodes > 0
-        self._role_id = seen.role_id if role_speaks else EVERY_ROLE
-        self._peers = roles.get(seen.role_id, "") if role_speaks else f"all {self._platform} nodes"
+        self._program_in_role = self._tally(seen.role_id, self._subjects.program)
+        speaks = role_speaks(
+            seen.behaviour, self._program_in_role, self._tally(seen.role_id, self._subjects.everything)
+        )
+        self._role_id = seen.role_id if speaks else EVERY_ROLE
+        self._peers = roles.get(seen.role_id, "") if speaks else f"all {self._platform} nodes"
 
     @property
     def ports_key(self) -> tuple[int, int, UUID]:
@@ -107,7 +109,7 @@ class _View:
             days=max(0, (self._day - group.first_day).days),
             new_programs_per_day=self._new_programs_per_day(group.first_day),
             only_of_its_role=alone,
-            new_to_role=not alone and self._role_id == EVERY_ROLE,
+            new_to_role=not alone and not self._program_in_role.nodes,
             port_owner=owner[0],
             port_owner_nodes=owner[1],
             platform_behaviour=self._tally(EVERY_ROLE, self._subjects.behaviour),

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.analysis.jobs import store as jobs
 from app.analysis.software import around as software_around
 from app.analysis.starts import store as starts
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
+from app.detection.jobs import JobMatch, job_behind, relevant, wanted
 from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
 
@@ -35,10 +37,12 @@ async def load(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, 
     software = await software_around(
         session, [(each.node_id, each.behaviour, each.context, each.seen_at) for each in asked]
     )
+    matches = await _jobs(session, asked)
     return {
         each: Surroundings(
             start=begun.get(each) or start_in_row(each.context, each.seen_at_unix),
             software=known,
+            job=matches.get(each),
         )
         for each, known in zip(asked, software, strict=True)
     }
@@ -54,3 +58,21 @@ async def _starts(session: WriteSession, asked: Sequence[Asked]) -> dict[Asked, 
         return join(one, known.get((each.node_id, one.process_id), ()), each.join_seconds)
 
     return {each: start for each, one in wanted.items() if (start := joined(each, one))}
+
+
+async def _jobs(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, JobMatch | None]:
+    wishes = {each: wish for each in asked if (wish := wanted(each.behaviour, each.context))}
+    if not wishes:
+        return {}
+    parts = await jobs.around(session, [(each.node_id, wish) for each, wish in wishes.items()])
+    since, _ = await jobs.inventories(session, {each.node_id for each in wishes})
+    return {
+        each: job_behind(
+            relevant(parts.get(each.node_id, ()), wish),
+            since.get(each.node_id, {}),
+            each.behaviour,
+            each.context,
+            each.seen_at_unix,
+        )
+        for each, wish in wishes.items()
+    }

@@ -7,6 +7,7 @@ from enum import StrEnum
 from app.detection.addresses import PeerScope, peer_scope
 from app.detection.columns import RejectedRow, text
 from app.detection.connection_events import as_socket_row
+from app.detection.paths import shortened_name
 
 __all__ = ["Context", "PeerScope", "Signer", "Trust", "context_of", "exposure", "more_exposed"]
 
@@ -48,6 +49,9 @@ class Context:
     process_started: str = ""
     process_guid: str = ""  #: Sysmon's own name for the process
     event_time: str = ""  #: unix seconds, where the row is an event that says when it happened
+    parent_id: str = ""
+    job_labels: tuple[str, ...] = ()  #: launchd labels or Windows services that the row names
+    job_rank: str = ""  #: how the node matched the labels: 3, 2 or 1
     signer: Signer = Signer()
 
 
@@ -60,6 +64,7 @@ _SCOPES = (
     PeerScope.PRIVATE,
     PeerScope.PUBLIC,
 )
+_MOST_LABELS = 8
 _BINDS = ("loopback", "", "specific", "any")
 
 
@@ -85,6 +90,9 @@ def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: 
         process_started=text(columns, "proc_start"),
         process_guid=text(columns, "proc_guid"),
         event_time=text(columns, "event_time"),
+        parent_id=text(columns, "parent_pid"),
+        job_labels=_job_labels(columns),
+        job_rank=text(columns, "launchd_match_rank"),
         signer=signer,
     )
 
@@ -101,6 +109,12 @@ def _user(columns: Mapping[str, object]) -> str:
     if text(columns, "username_matches") not in {"", "1"}:
         return ""
     return text(columns, "username") or text(columns, "user_account")
+
+
+def _job_labels(columns: Mapping[str, object]) -> tuple[str, ...]:
+    named = (text(columns, name) for name in ("launchd_labels", "svchost_hint", "service_names"))
+    labels = dict.fromkeys(label.strip() for label in next(filter(None, named), "").split(","))
+    return tuple(shortened_name(label) for label in labels if label)[:_MOST_LABELS]
 
 
 def more_exposed(first: Context, second: Context) -> Context:

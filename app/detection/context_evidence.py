@@ -14,7 +14,7 @@ from app.detection.evidence import Case, counted, line
 from app.detection.places import Place
 from app.detection.ports import only_transport, port_name
 from app.detection.tunnel_evidence import ends_a_tunnel
-from app.detection.vouching import vouched_for
+from app.detection.vouching import vouched_by_peers, vouched_for
 
 _DNS, _KERBEROS = 53, 88
 
@@ -186,8 +186,10 @@ def _profiled(case: Case) -> str:
 
 
 def _documented(case: Case) -> str:
-    """Of a program that attackers inject code into, the fleet must be seen to use the port."""
+    """Of a program that attackers inject code into, the fleet must be seen to use the port; of a login, its peers."""
     if case.dubious or (case.kind(Trait.INJECTED) and not vouched_for(case)):
+        return ""
+    if case.remote_login and not vouched_by_peers(case):
         return ""
     kind = next((each for each in case.classes if case.behaviour.port in each.expected), None)
     return f"{case.name} is {kind.says} and {case.port} is one of its own ports." if kind else ""

@@ -9,6 +9,7 @@ from app.detection.context import Context, Trust
 from app.detection.deviation import Evidence
 from app.detection.knobs import Knobs, Weights
 from app.detection.places import Place, place_of
+from app.detection.ports import REMOTE_LOGIN
 from app.detection.standing import Standing
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
 
@@ -34,6 +35,11 @@ class Case:
     @property
     def networked(self) -> bool:
         return self.behaviour.direction in NETWORK
+
+    @property
+    def remote_login(self) -> bool:
+        """Whether it opens the node to people who sign in from outside."""
+        return self.behaviour.direction is Direction.LISTENING and self.behaviour.port in REMOTE_LOGIN
 
     @cached_property
     def trusted(self) -> bool:

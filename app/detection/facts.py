@@ -9,7 +9,7 @@ from app.detection.behaviour import Platform
 
 class FactKind(StrEnum):
     PROCESS = "process"  #: a process began
-    JOB = "job"  #: what a launchd job or a Windows service owns
+    JOB = "job"  #: how a launchd job or a Windows service is configured, and what it owns
     SOFTWARE = "software"  #: what is installed
 
 
@@ -19,7 +19,13 @@ FACT_QUERIES: Mapping[str, tuple[Platform, FactKind]] = {
     "pack/windows_network/sysmon_processes": (Platform.WINDOWS, FactKind.PROCESS),
     "pack/windows_network/process_creations": (Platform.WINDOWS, FactKind.PROCESS),
     "pack/macos_network/process_events": (Platform.MACOS, FactKind.PROCESS),
+    "pack/macos_context/launchd": (Platform.MACOS, FactKind.JOB),
     "pack/macos_context/launchd_sockets": (Platform.MACOS, FactKind.JOB),
+    "pack/macos_context/launchd_disabled": (Platform.MACOS, FactKind.JOB),
+    "pack/macos_context/hidden_plists": (Platform.MACOS, FactKind.JOB),
+    "pack/macos_context/startup_items": (Platform.MACOS, FactKind.JOB),
+    "pack/windows_context/services": (Platform.WINDOWS, FactKind.JOB),
+    "pack/windows_context/services_running": (Platform.WINDOWS, FactKind.JOB),
     "pack/windows_context/programs": (Platform.WINDOWS, FactKind.SOFTWARE),
     "pack/macos_context/apps": (Platform.MACOS, FactKind.SOFTWARE),
     "pack/macos_context/packages": (Platform.MACOS, FactKind.SOFTWARE),

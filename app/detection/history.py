@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.detection.behaviour import DYNAMIC, Behaviour, Direction, Platform
-from app.detection.standing import Standing, Subjects, Tally
+from app.detection.standing import Standing, Subjects, Tally, role_speaks
 
 MOST_PORTS = 256
 LEARNING_DAYS = 7  #: days of a group in which every program is new and says nothing of the rate at which they come
@@ -82,7 +82,7 @@ class History:
     def standing(self, node: str, role: str, day: int | None, behaviour: Behaviour) -> Standing:
         """What all other nodes showed on all other days; with `day` None every day in the history lies before."""
         platform, subjects = behaviour.program.platform, Subjects.of(behaviour)
-        group, peers = self._peers(node, role, platform, subjects)
+        group, peers, new_to_role = self._peers(node, role, day, behaviour)
         everywhere, alone = self._platforms[platform], self._roles[platform, role].nodes <= {node}
         owner = group.owner(subjects, node, day) if behaviour.bucket != DYNAMIC else ("", 0)
         own = everywhere.seen.get(subjects.behaviour, {}).get(node, set()) - {day}
@@ -97,19 +97,21 @@ class History:
             days=len(group.days - {day}),
             new_programs_per_day=group.new_programs_per_day(),
             only_of_its_role=bool(role) and alone,
-            new_to_role=bool(role) and not alone and group is everywhere,
+            new_to_role=new_to_role and not alone,
             port_owner=owner[0],
             port_owner_nodes=owner[1],
             platform_behaviour=everywhere.tally(subjects.behaviour, node, day),
             platform_everything=everywhere.tally(subjects.everything, node, day),
         )
 
-    def _peers(self, node: str, role: str, platform: Platform, subjects: Subjects) -> tuple[_Group, str]:
-        """The role's other nodes, or the whole platform where none of them ever ran the program."""
+    def _peers(self, node: str, role: str, day: int | None, behaviour: Behaviour) -> tuple[_Group, str, bool]:
+        """The group that speaks, its name, and whether the program is new to the role."""
+        platform, subjects = behaviour.program.platform, Subjects.of(behaviour)
         group = self._roles[platform, role]
-        if role and any(other != node for other in group.seen.get(subjects.program, {})):
-            return group, role
-        return self._platforms[platform], f"all {platform} nodes"
+        program, everything = (group.tally(each, node, day) for each in (subjects.program, subjects.everything))
+        if role and role_speaks(behaviour, program, everything):
+            return group, role, not program.nodes
+        return self._platforms[platform], f"all {platform} nodes", bool(role)
 
     def _groups(self, platform: Platform, role: str) -> Iterable[_Group]:
         return (self._roles[platform, role], self._platforms[platform]) if role else (self._platforms[platform],)

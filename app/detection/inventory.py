@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport, digest
 from app.detection.columns import RejectedRow, text
 from app.detection.context import Signer, Trust
-from app.detection.paths import file_name, normalised, shortened_name, stable_folder
+from app.detection.paths import file_name, normalised, shortened_name, stable_folder, stable_label
 from app.detection.queries import UNDERSTOOD, QueryKind
 
 _LONGEST_BUCKET = 200
@@ -77,7 +77,7 @@ def launchd_job(platform: Platform, columns: Mapping[str, object]) -> Behaviour:
     """What a launchd job runs and from which plist."""
     arguments = text(columns, "program_arguments")
     path = normalised(platform, text(columns, "program") or launched_program(arguments))
-    label = ".".join(map(stable_folder, text(columns, "label").split(".")))
+    label = stable_label(text(columns, "label"))
     plist = normalised(platform, text(columns, "plist_path"))
     program = Program(platform, path, file_name(platform, path) or shortened_name(label), label)
     return _fact(program, Direction.LAUNCHD, f"{plist}:{_stable_words(' ' + arguments)}")

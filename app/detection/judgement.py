@@ -10,6 +10,7 @@ from app.detection.context_evidence import UNCOMMON_PORT, allow_listed, context_
 from app.detection.deviation import Analytic, Deviation, Evidence, Severity
 from app.detection.evidence import Case, line
 from app.detection.history_words import peers
+from app.detection.job_evidence import job_evidence
 from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
 from app.detection.process_start import with_start
@@ -30,6 +31,7 @@ _FAMILIES: tuple[Callable[[Case], _Lines], ...] = (
     context_evidence,
     tunnel_evidence,
     process_evidence,
+    job_evidence,
     software_evidence,
 )
 

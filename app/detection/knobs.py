@@ -80,6 +80,10 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     signer_changed: Points = 20  #: another signer than before
     impostor: Points = 20  #: the name of a system's program in another place
     port_of_another: Points = 10  #: a port that belongs to another program on many peers
+    job_news: Points = 10  #: the job behind a port is new on its node, or was changed
+    hidden_plist: Points = 15  #: the job's property list is hidden
+    apple_label: Points = 20  #: a label like Apple's on a program that is not
+    root_from_anywhere: Points = 10  #: a job of root whose program anybody could replace
     unapproved_remote_access: Points = 15  #: a remote access tool that the approved list lacks
     unknown_software: Points = 10  #: in no list; half of it where only the list, or only the inventory, is known
     unlisted_port: Points = 10  #: approved software on a port that its entry does not allow
@@ -117,7 +121,6 @@ class Knobs(Struct, frozen=True, forbid_unknown_fields=True):
             "/usr/libexec/rapportd": ("3722", "dynamic"),
             "/usr/libexec/sharingd": ("8770", "8771", "dynamic"),
             "/usr/sbin/mDNSResponder": ("5353", "dynamic"),
-            "/System/Library/CoreServices/ControlCenter.app/Contents/MacOS/ControlCenter": ("5000", "7000", "dynamic"),
         },
     )
     vouching: Vouching = field(name="Vouching", default=Vouching())

@@ -51,7 +51,7 @@ _SHARED_HOMES = frozenset({"public", "default", "all users", "shared"})
 @lru_cache(maxsize=16_384)
 def normalised(platform: Platform, path: str) -> str:
     """The path under which a program is known; never raises, and normalising twice changes nothing."""
-    path = _shortened(visible(path).strip())
+    path = shortened_path(visible(path).strip())
     return _windows(path) if platform is Platform.WINDOWS else _macos(path)
 
 
@@ -93,6 +93,11 @@ def stable_folder(folder: str) -> str:
     return folder
 
 
+def stable_label(label: str) -> str:
+    """A launchd label as programs bear it, each of its parts as `stable_folder`."""
+    return ".".join(map(stable_folder, label.split(".")))
+
+
 def _unescaped(match: re.Match[str]) -> str:
     raw = bytes.fromhex(match[0].replace("\\x", ""))
     if all(byte < 0x20 for byte in raw):  # noqa: PLR2004 - what osquery escapes: controls and bytes above ASCII
@@ -107,7 +112,7 @@ def _shown(character: str) -> str:
     return character if character.isprintable() else _REPLACEMENT
 
 
-def _shortened(path: str) -> str:
+def shortened_path(path: str) -> str:
     return path if len(path) <= LONGEST_PATH else f"{path[:350]}…{path[-249:]}"
 
 

@@ -15,10 +15,25 @@ TLS_PORTS = frozenset(
     | {6514, 6697, 8443, 8531, 8883, 9093, 9443}
 )
 
+#: Where people and their tools sign in from outside: SSH, Telnet, Apple Remote Desktop, RDP, screen sharing, WinRM.
+REMOTE_LOGIN = frozenset({22, 23, 3283, 3389, 5900, 5985, 5986})
+
 #: IANA registers most services on both transports; these are used on one only. Source: Zeek, Debian's netbase.
 _ONE_TRANSPORT = {
     **dict.fromkeys((20, 21, 22, 23, 25, 110, 143, 465, 587, 993, 995, 5432, 5900, 5985, 5986), Transport.TCP),
     **dict.fromkeys((67, 68, 69, 123, 137, 138, 500, 514, 1900, 4500, 5353), Transport.UDP),
+}
+
+#: Names that macOS' /etc/services has beside or instead of IANA's, as launchd's own plists use them.
+_OTHER_NAMES = {
+    "vnc-server": 5900,
+    "afpovertcp": 548,
+    "ipp": 631,
+    "microsoft-ds": 445,
+    "netbios-ssn": 139,
+    "eppc": 3031,
+    "net-assistant": 3283,
+    "sftp-ssh": 22,
 }
 
 
@@ -37,6 +52,17 @@ def only_transport(port: int) -> Transport | None:
         return _ONE_TRANSPORT[port]
     names = _registry().get(port, {})
     return next(iter(names)) if len(names) == 1 else None
+
+
+def port_of(name: str, transport: Transport) -> int | None:
+    """The port of a service by its name, the lowest if it has many; None for a name that nobody registered."""
+    return _OTHER_NAMES.get(name.lower()) or _by_name().get((name.lower(), transport))
+
+
+@cache
+def _by_name() -> dict[tuple[str, Transport], int]:
+    names = [((name.lower(), way), port) for port, ways in _registry().items() for way, name in ways.items()]
+    return dict(sorted(names, key=lambda each: -each[1]))
 
 
 @cache

@@ -8,7 +8,7 @@ from app.detection.columns import RejectedRow, number, port, text
 from app.detection.connection_events import as_socket_row
 from app.detection.direction import way_of
 from app.detection.inventory import launchd_job, service, signature, signer_of
-from app.detection.paths import file_name, normalised, shortened_name, stable_folder
+from app.detection.paths import file_name, normalised, shortened_name, stable_label
 from app.detection.queries import NEEDED_COLUMNS, UNDERSTOOD, QueryKind
 
 __all__ = ["IDENTITY_COLUMNS", "RejectedRow", "collapsed_port", "recognise", "signer_of"]
@@ -116,7 +116,7 @@ def _launchd_label(columns: Mapping[str, object]) -> str:
     if text(columns, "launchd_match_rank") not in _SURE_MATCHES:
         return ""
     labels = set(text(columns, "launchd_labels").split(",")) - {""}
-    return ".".join(map(stable_folder, labels.pop().split("."))) if len(labels) == 1 else ""
+    return stable_label(labels.pop()) if len(labels) == 1 else ""
 
 
 _BY_KIND = {

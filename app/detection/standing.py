@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from uuid import UUID
 
-from app.detection.behaviour import Behaviour, digest
+from app.detection.behaviour import Behaviour, Direction, digest
+
+#: Other nodes of a role that must listen at all before their silence says that a listener is new to the role.
+ENOUGH_LISTENERS = 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class Tally:
 
     units: int = 0
     nodes: int = 0
+
+
+def role_speaks(behaviour: Behaviour, program: Tally, everything: Tally) -> bool:
+    """Whether a node's own role is its peer group; else the whole platform is.
+
+    The role's other nodes speak if any of them ever ran the program so. Of listeners they speak by their silence too:
+    what is usual on build servers is no excuse for a laptop.
+    """
+    listening = behaviour.direction is Direction.LISTENING
+    return program.nodes > 0 or (listening and everything.nodes >= ENOUGH_LISTENERS)
 
 
 @dataclass(frozen=True, slots=True)

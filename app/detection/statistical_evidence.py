@@ -26,6 +26,7 @@ def statistical_evidence(case: Case) -> tuple[Evidence, ...]:
     return (
         *(_ignored(case) if ignored else ()),
         _novelty(case, standing, statistics),
+        *_elsewhere(case),
         *_damping(case, standing, statistics),
         *_rarity(case, standing, statistics),
         *_own_past(case, statistics, ignored=ignored),
@@ -46,9 +47,10 @@ def _is_routine_newcomer(case: Case) -> bool:
     """Whether a new program is one of the many that come by themselves: signed, or where installers put programs.
 
     Where neither is known, a listener gets the benefit of the doubt and a connection to the outside does not. What
-    attackers inject code into is on every host, so that its first connection is no newcomer's.
+    attackers inject code into is on every host, so that its first connection is no newcomer's; nor is a remote login
+    that somebody switched on.
     """
-    if case.kind(Trait.INJECTED):
+    if case.remote_login or case.kind(Trait.INJECTED):
         return False
     if case.context.signer.trust is not Trust.UNKNOWN:
         return case.trusted
@@ -76,6 +78,15 @@ def _novelty(case: Case, standing: Standing, statistics: Statistics) -> Evidence
         return line("port_rare_for_program", statistics.novelty_points, text)
     text = new_port(case, standing) if standing.program.units else new_program(case, standing)
     return line("port_new_for_program", statistics.novelty_points, text)
+
+
+def _elsewhere(case: Case) -> Iterator[Evidence]:
+    """That other roles have what a role never showed excuses nothing, but it says where to ask."""
+    standing, elsewhere = case.standing, case.standing.platform_behaviour.nodes
+    silent = standing.new_to_role and not standing.behaviour.nodes
+    if elsewhere and silent and case.behaviour.direction is Direction.LISTENING:
+        says = f"{counted(elsewhere, 'node')} of other roles show it; a role is held to what its own nodes do."
+        yield line("usual_elsewhere", 0, says)
 
 
 def _damping(case: Case, standing: Standing, statistics: Statistics) -> Iterator[Evidence]:

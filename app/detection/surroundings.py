@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.detection.jobs import JobMatch
 from app.detection.process_start import ProcessStart
 from app.detection.software import KnownSoftware
 
@@ -12,6 +13,7 @@ class Surroundings:
 
     start: ProcessStart | None = None
     software: KnownSoftware | None = None
+    job: JobMatch | None = None
 
 
 NOTHING_KNOWN = Surroundings()

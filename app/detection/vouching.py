@@ -20,9 +20,12 @@ def too_few_to_vouch(case: Case) -> bool:
 def vouched_for(case: Case) -> bool:
     """Whether enough other nodes show it: of the peer group, or of the platform where the group is small."""
     standing = case.standing
-    return _enough(case, standing.behaviour, standing.everything) or _enough(
-        case, standing.platform_behaviour, standing.platform_everything
-    )
+    return vouched_by_peers(case) or _enough(case, standing.platform_behaviour, standing.platform_everything)
+
+
+def vouched_by_peers(case: Case) -> bool:
+    """Whether enough nodes of the peer group itself show it."""
+    return _enough(case, case.standing.behaviour, case.standing.everything)
 
 
 def _needs_vouching(case: Case) -> bool:

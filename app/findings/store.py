@@ -122,12 +122,19 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
 
 
-_OF_SIGNED = _judge_again(
+#: In the place of a program: all of the node.
+EVERY_PROGRAM = "*"
+
+_OF_EXPLAINED = _judge_again(
     """
-    JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
-    WHERE f.day BETWEEN :day - 1 AND :day + 1
+    WHERE f.node_id = ANY(:nodes) AND f.day BETWEEN :day - 1 AND :day + 1 AND EXISTS (
+      SELECT FROM unnest(:nodes, :words) AS known(node_id, word)
+      WHERE known.node_id = f.node_id AND (
+        known.word IN (b.path, '*') OR known.word = ANY(string_to_array(b.unit, ','))
+        OR (right(known.word, 4) = '.app' AND starts_with(b.path, known.word || '/')))
+    )
     """,
-    nodes=BigInteger(), paths=Text(),
+    nodes=BigInteger(), words=Text(),
 )  # fmt: skip
 
 _OF_BEGUN = _judge_again(
@@ -160,14 +167,15 @@ _OF_PROGRAMS = _judge_again(
 )  # fmt: skip
 
 
-async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
-    """Queue open findings of programs, as (node, path), whose signer has just become known or another.
+async def judge_again(session: WriteSession, day: date, explained: Collection[tuple[int, str]]) -> None:
+    """Queue open findings of which something has just become known, as (node, what).
 
-    Those of the days beside count too: midnight may lie between a connection and the signature of its program.
+    What is a program's normalised path, a bundle that it lies in, its service or launchd label, or EVERY_PROGRAM.
+    Findings of the days beside count too: midnight may lie between a connection and what explains it.
     """
-    if signed:
-        nodes, paths = (list(column) for column in zip(*signed, strict=True))
-        await session.execute(_OF_SIGNED, {"day": day, "nodes": nodes, "paths": paths})
+    if explained:
+        nodes, words = (list(column) for column in zip(*explained, strict=True))
+        await session.execute(_OF_EXPLAINED, {"day": day, "nodes": nodes, "words": words})
 
 
 async def judge_again_begun(

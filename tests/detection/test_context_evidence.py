@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.detection.behaviour import Transport
+from app.detection.behaviour import Direction, Transport
 from app.detection.context import Signer, Trust
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
@@ -72,3 +72,28 @@ def test_a_service_new_to_its_role_is_expected_where_the_platform_vouches():
     widely = replace(known, platform_behaviour=Tally(660, 33), platform_everything=Tally(760, 38))
     assert reasons(update, known=widely)["expected_port"] == -30
     assert judge(update, context(), widely, Knobs()).severity is Severity.NONE
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sbin/launchd",
+        "/System/Library/CoreServices/RemoteManagement/ARDAgent.app/Contents/MacOS/ARDAgent",
+        "/System/Library/CoreServices/ControlCenter.app/Contents/MacOS/ControlCenter",
+        "/usr/sbin/smbd",
+        "/usr/sbin/AppleFileServer",
+    ],
+)
+@pytest.mark.parametrize("port", [22, 445, 548, 3283, 5000, 5900, 7000])
+def test_apple_having_signed_a_listener_exempts_nothing(path, port):
+    found = reasons(behaviour(path, port, direction=Direction.LISTENING), APPLE)
+    assert not {"expected_port", "known_vendor", "user_driven"} & found.keys()
+
+
+@pytest.mark.parametrize("port", [3389, 5985, 5986])
+def test_a_remote_login_is_an_expected_port_only_where_peers_show_it(port):
+    remote = behaviour(SVCHOST, port, direction=Direction.LISTENING)
+    assert "expected_port" not in reasons(remote, known=standing(**FLEET))
+    assert reasons(remote, known=replace(standing(**FLEET), behaviour=Tally(300, 20)))["expected_port"] == -30
+    elsewhere = replace(standing(**FLEET), platform_behaviour=Tally(300, 20), platform_everything=Tally(6000, 199))
+    assert "expected_port" not in reasons(remote, known=elsewhere)

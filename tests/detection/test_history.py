@@ -99,3 +99,14 @@ def test_the_order_of_sightings_and_their_repetition_change_nothing(sightings, c
         for what in (WEB, ODD):
             expected = history(*sightings).standing(node, "pc", 3, what)
             assert history(*shuffled).standing(node, "pc", 3, what) == expected
+
+
+def test_a_listener_is_held_to_its_role_once_enough_of_the_role_listens():
+    web, ssh = (behaviour(path, port, direction=Direction.LISTENING) for path, port in ((CHROME, 443), (SVCHOST, 22)))
+    others = [(f"s{n}", "server", 1, ssh) for n in range(9)]
+    few, enough = ([(f"l{n}", "laptop", 1, web) for n in range(nodes)] for nodes in (4, 5))
+    silent = history(*others, *enough).standing("z", "laptop", None, ssh)
+    assert (silent.peers, silent.behaviour, silent.new_to_role) == ("laptop", Tally(), True)
+    assert silent.platform_behaviour == Tally(9, 9)
+    assert history(*others, *few).standing("z", "laptop", None, ssh).peers == "all windows nodes"
+    assert not history(*others, *enough).standing("s0", "server", None, ssh).new_to_role

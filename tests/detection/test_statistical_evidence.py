@@ -2,11 +2,15 @@ from dataclasses import replace
 
 import pytest
 
+from app.detection.behaviour import Direction
+from app.detection.context import Signer, Trust
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
 from app.detection.knobs import Knobs
+from app.detection.standing import Tally
 from tests.detection.worked import CHROME, GOOGLE, MICROSOFT, SVCHOST, behaviour, context, standing
 
+APPLE = Signer(Trust.TRUSTED, "Software Signing")
 ARRIVALS = standing(everything=(6000, 199), days=30, new_programs_per_day=3)
 
 
@@ -38,3 +42,17 @@ def test_a_new_installed_program_is_one_of_many():
     tool = behaviour(r"C:\Program Files\Tool\tool.exe", 8531)
     assert "A new program appears about 3 times a day" in lines(tool, MICROSOFT, ARRIVALS)["new_program_rate"].text
     assert judge(tool, context(), ARRIVALS, Knobs()).severity is Severity.LOW
+
+
+@pytest.mark.parametrize("port", [22, 5900])
+def test_a_remote_login_that_is_new_to_its_role_alerts_however_many_programs_are_new(port):
+    held = behaviour("/sbin/launchd", port, direction=Direction.LISTENING)
+    new = replace(ARRIVALS, new_to_role=True, platform_behaviour=Tally(360, 12))
+    assert judge(held, context(APPLE), new, Knobs()).severity is Severity.HIGH
+    assert "12 nodes of other roles show it" in lines(held, APPLE, new)["usual_elsewhere"].text
+
+
+def test_a_remote_login_that_the_role_has_everywhere_is_no_finding():
+    held = behaviour("/sbin/launchd", 22, direction=Direction.LISTENING)
+    usual = standing(seen=(330, 11), program=(330, 11), port=(330, 11), everything=(330, 11), days=30)
+    assert judge(held, context(APPLE), usual, Knobs()).severity is Severity.NONE

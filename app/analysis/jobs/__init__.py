@@ -1,0 +1,1 @@
+"""The jobs of each node as stored: kept up from their rows, asked for when a port is judged."""
