@@ -32,6 +32,7 @@ class Trait(StrEnum):
     KERBEROS = "kerberos"
     INJECTED = "injected"
     ANY_PORT = "any_port"
+    SPEAKS_SSH = "speaks_ssh"
 
 
 class ProgramClass(Struct, frozen=True, forbid_unknown_fields=True):

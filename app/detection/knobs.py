@@ -66,6 +66,15 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     user_writable: Points = 15
     odd_parent: Points = 10
 
+    flow_tls: Points = 30  #: TLS where none belongs, or none where it does
+    flow_http: Points = 25
+    flow_ssh: Points = 30
+    flow_ssh_client: Points = 10
+    flow_violation: Points = 15  #: one line of support at most beside what was spoken: this, the next or the one after
+    flow_failed: Points = 10
+    flow_attempts: Points = 5
+    flow_weak: Points = 15  #: most that a flow may add whose join is not firm
+
     known_vendor: Points = 10
     user_driven: Points = 15
     dynamic_rpc: Points = 10

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.detection.flow_facts import FlowFacts
 from app.detection.process_start import ProcessStart
 
 
@@ -10,6 +11,7 @@ class Surroundings:
     """Each is None or empty where nothing is known, which is never evidence."""
 
     start: ProcessStart | None = None
+    flows: tuple[FlowFacts, ...] = ()  #: of its connections, the judged one first
 
 
 NOTHING_KNOWN = Surroundings()
