@@ -8,6 +8,8 @@ from pathlib import Path
 from msgspec.structs import replace as with_fields
 
 from app.analysis.captures import CapturedRow, Progress, captured_rows
+from app.analysis.flow_files import flows_of
+from app.analysis.replay_flows import ReplayFlows
 from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context, Signer, context_of, more_exposed
@@ -46,6 +48,7 @@ class Inputs:
     files: tuple[Path, ...]
     history_files: tuple[Path, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)  #: node → role; the others have none
+    flows: tuple[Path, ...] = ()  #: files or folders of Zeek's or Suricata's logs
 
 
 @dataclass(slots=True)
@@ -60,7 +63,11 @@ _Key = tuple[str, Behaviour]
 
 
 class Replay:
-    """One run. The files' own earlier days are history too; nobody approved anything of it."""
+    """One run. The files' own earlier days are history too; nobody approved anything of it.
+
+    Raises:
+        BadInput: a flow log cannot be used.
+    """
 
     def __init__(self, inputs: Inputs, knobs: Knobs, progress: Progress | None = None) -> None:
         self.skipped: list[Skipped] = []
@@ -69,7 +76,8 @@ class Replay:
         self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
         self._progress = progress
         self._history = History()
-        self._surroundings = ReplaySurroundings()
+        self.flows = ReplayFlows(flows_of(inputs.flows, progress) if inputs.flows else ())
+        self._surroundings = ReplaySurroundings(self.flows)
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
 
@@ -108,6 +116,7 @@ class Replay:
     def _note(self, seen: dict[_Key, _Seen], captured: CapturedRow, behaviour: Behaviour) -> None:
         row, key = captured.row, (captured.node, behaviour)
         context = context_of(row.query, row.columns, node=captured.node, signer=Signer())
+        self._surroundings.connect(captured.node, behaviour, row.columns, row.observed_at_unix)
         known = seen.setdefault(key, _Seen(behaviour, context, row.observed_at_unix, []))
         known.context = more_exposed(known.context, context)
         known.seen_at = min(known.seen_at, row.observed_at_unix)

@@ -12,6 +12,7 @@ def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too")],
     history: Annotated[list[Path] | None, typer.Option(help="What was seen before: not judged, not approved")] = None,
     nodes: Annotated[Path | None, typer.Option(help="JSON Lines: host_identifier, platform, role")] = None,
+    flows: Annotated[list[Path] | None, typer.Option(help="Zeek or Suricata logs, or their folder: one a sensor")] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with weights and thresholds")] = None,
     min_severity: Annotated[Severity, typer.Option(help="Leave out what is less grave")] = Severity.LOW,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per deviation")] = False,
@@ -20,5 +21,5 @@ def replay(
     """Judge captured osquery result lines, without a database."""
     from app.analysis.replay_command import Sources, replay_command
 
-    sources = Sources(tuple(files), tuple(history or ()), nodes, settings)
+    sources = Sources(tuple(files), tuple(history or ()), nodes, settings, tuple(flows or ()))
     raise typer.Exit(replay_command(sources, min_severity=min_severity, as_json=as_json, fail_on=fail_on))

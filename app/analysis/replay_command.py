@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.analysis.flow_files import files_of
 from app.analysis.captures import BadInput, Progress, roles
 from app.analysis.replay import Inputs, Judged, Replay, Skipped
 from app.detection.behaviour import DYNAMIC
@@ -27,6 +28,7 @@ class Sources:
     history: tuple[Path, ...] = ()
     nodes: Path | None = None
     settings: Path | None = None
+    flows: tuple[Path, ...] = ()
 
 
 def replay_command(
@@ -39,7 +41,7 @@ def replay_command(
     """Prints the deviations of captured result lines. Returns 0; 1 when `fail_on` was reached; 2 on bad input."""
     try:
         known_roles = roles(sources.nodes) if sources.nodes else {}
-        inputs = Inputs(sources.files, sources.history, known_roles)
+        inputs = Inputs(sources.files, sources.history, known_roles, sources.flows)
         with _progress(inputs, quiet=as_json) as progress:
             run = Replay(inputs, _knobs(sources.settings), progress)
             found = list(run.judged())
@@ -47,6 +49,8 @@ def replay_command(
         sys.stderr.write(f"{problem}\n")
         return BAD_INPUT
     _say_skipped(run.skipped)
+    if sources.flows:
+        sys.stderr.write("{} of {} connections joined with a flow\n".format(*run.flows.share))
     shown = [each for each in found if each.deviation.severity.reaches(min_severity)]
     _print_json(shown) if as_json else _print_table(shown)
     return FOUND if fail_on and any(each.deviation.severity.reaches(fail_on) for each in found) else 0
@@ -114,7 +118,7 @@ def _progress(inputs: Inputs, *, quiet: bool) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Reading", total=sum(map(_size, (*inputs.history_files, *inputs.files))))
+        task = bar.add_task("Reading", total=sum(map(_size, (*inputs.history_files, *inputs.files, *files_of(inputs.flows)))))
         yield lambda size: bar.advance(task, size)
 
 

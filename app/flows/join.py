@@ -12,8 +12,11 @@ from enum import StrEnum
 from app.detection.addresses import PeerScope, peer_scope
 from app.flows.connections import Connection
 from app.flows.pieces import Pieces, SensorFlows, sensor_flows
-from app.flows.records import FlowRecord
+from app.flows.records import FlowRecord, Tool
 from app.flows.skew import TOLERANCE_SECONDS, WITNESSES, Sample, Skew
+
+#: Two tools may watch the same wire under one name.
+Sensor = tuple[Tool, str]
 
 #: Clocks further apart than that, or a 5-tuple used again, are told apart by nothing.
 HORIZON_SECONDS = 26 * 3600.0
@@ -43,7 +46,7 @@ class Match:
 class SensorJoin:
     """What one sensor's flows say of the connections."""
 
-    sensor: str
+    sensor: Sensor
     sees: frozenset[str]
     matches: Mapping[Connection, Match]
     ambiguous: Mapping[Connection, int]  #: connections that more than one flow fits → how many
@@ -59,20 +62,20 @@ class Earlier:
 
 
 def join(
-    connections: Iterable[Connection], flows: Iterable[FlowRecord], earlier: Mapping[str, Earlier] | None = None
+    connections: Iterable[Connection], flows: Iterable[FlowRecord], earlier: Mapping[Sensor, Earlier] | None = None
 ) -> list[SensorJoin]:
     """One result for each sensor that the flows come from, by name."""
     wanted = list(dict.fromkeys(connections))
-    by_sensor: defaultdict[str, list[FlowRecord]] = defaultdict(list)
+    by_sensor: defaultdict[Sensor, list[FlowRecord]] = defaultdict(list)
     for flow in flows:
-        by_sensor[flow.sensor].append(flow)
+        by_sensor[flow.tool, flow.sensor].append(flow)
     known = earlier or {}
     return [_Join(wanted, sensor, by_sensor[sensor], known.get(sensor, Earlier())).done for sensor in sorted(by_sensor)]
 
 
 class _Join:
     def __init__(
-        self, connections: Sequence[Connection], sensor: str, flows: Iterable[FlowRecord], earlier: Earlier
+        self, connections: Sequence[Connection], sensor: Sensor, flows: Iterable[FlowRecord], earlier: Earlier
     ) -> None:
         self._index = sensor_flows(flows, earlier.sees)
         exact = {each: list(_exact(self._index, each)) for each in connections}

@@ -93,7 +93,7 @@ def test_clocks_that_disagree_are_believed_when_other_joins_show_the_same():
 
 
 def test_a_skew_that_was_known_before_is_believed():
-    earlier = {"dmz-1": Earlier(skews={"n1": [7 * HOUR] * 5})}
+    earlier = {("zeek", "dmz-1"): Earlier(skews={"n1": [7 * HOUR] * 5})}
     both = [flow(uid="C1"), flow(uid="C2", at=NOON + 7 * HOUR)]
     (match,) = joined([connection()], both, earlier).matches.values()
     assert (match.flow.flow_id, match.is_firm) == ("C2", True)
@@ -135,7 +135,7 @@ def test_attempts_that_nobody_answered_are_counted():
 
 def test_each_sensor_is_joined_by_itself():
     results = join([connection()], [flow(), flow(sensor="core", uid="77", at=NOON + 7 * HOUR)])
-    assert [(each.sensor, [match.flow.flow_id for match in each.matches.values()]) for each in results] == [
+    assert [(each.sensor[1], [match.flow.flow_id for match in each.matches.values()]) for each in results] == [
         ("core", ["77"]),
         ("dmz-1", ["C1"]),
     ]
