@@ -88,6 +88,11 @@ class FlowReader:
         self._line, self._strange, self._recognised, self._log = 0, 0, False, ""
         self._json = msgspec.json.Decoder(dict[str, object])
 
+    @property
+    def line(self) -> int:
+        """The number of the line that was read last, from 1."""
+        return self._line
+
     def read(self, chunk: bytes) -> Iterator[list[FlowRecord]]:
         """Parts of records, in small lists. Raises: UnreadableStream; NotAFlowLog."""
         for piece in self._inflated.pieces(chunk):
