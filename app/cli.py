@@ -3,6 +3,7 @@
 A command imports what it needs when it runs, so that `portbook replay` waits for no database or web framework.
 """
 
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -38,10 +39,12 @@ packs_app = typer.Typer(help="What is asked of nodes.", no_args_is_help=True)
 secrets_app = typer.Typer(help="What lets an agent enroll.", no_args_is_help=True)
 tokens_app = typer.Typer(help="What lets a program use the JSON API.", no_args_is_help=True)
 nodes_app = typer.Typer(help="Enrolled agents.", no_args_is_help=True)
+flows_app = typer.Typer(help="What Zeek and Suricata saw on the wire.", no_args_is_help=True)
 app.add_typer(packs_app, name="packs")
 app.add_typer(secrets_app, name="enroll-secret")
 app.add_typer(tokens_app, name="token")
 app.add_typer(nodes_app, name="node")
+app.add_typer(flows_app, name="flows")
 app.command()(replay)
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded Postgres and the certificate")]
@@ -308,6 +311,27 @@ def enroll_kit(
     secret = sys.stdin.read().strip() if str(secret_file) == "-" else secret_file.read_text().strip()
     write_kit(EnrollKit(platform, server, secret, trusted.read_bytes()), directory)
     console.print(Text(instructions(platform, directory)), soft_wrap=True)
+
+
+@flows_app.command("import")
+def flows_import(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Logs, .gz too, or their folders; - is stdin")],
+    sensor: Annotated[str, typer.Option(help="Your name for the sensor")] = "default",
+    tool: Annotated[Literal["zeek", "suricata"] | None, typer.Option(help="Take no other's lines")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Read flow logs of Zeek or Suricata. Exit 1 when lines were skipped, 2 when a file is no flow log."""
+    from app.flows.import_command import Import, import_flows, show
+    from app.flows.records import SENSOR_NAME
+
+    if not re.fullmatch(SENSOR_NAME, sensor):
+        raise typer.BadParameter("a sensor's name has letters, digits, `.`, `_` and `-`", param_hint="--sensor")
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    wanted = Import(paths, sensor, tool, settings.flow_retention_days)
+    summary = _with_database(settings, lambda database: import_flows(database, wanted, quiet=as_json))
+    raise typer.Exit(show(console, errors, summary, as_json=as_json))
 
 
 def _settings(**given: object) -> "Settings":

@@ -28,6 +28,7 @@ from app.detection.knobs import Knobs
 from app.findings import api as findings_api
 from app.fleet import api as fleet_api
 from app.fleet.nodes import NodeKeys
+from app.flows import api as flows_api
 from app.observations import api as observations_api
 from app.observations.intake import Intake
 from app.observations.reduction import Reducer
@@ -75,13 +76,14 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     app.state.database = database
     app.state.agent_door = door
+    app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)
     return app
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api):
+    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api, flows_api):
         app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])

@@ -7,11 +7,15 @@ import app.access.models
 import app.analysis.models
 import app.findings.models
 import app.fleet.models
+import app.flows.models
 import app.observations.models
 from app.database import Table, connect_args
 
 #: Named, so that no linter takes the imports away and the tables with them.
-TABLES = (app.fleet.models, app.observations.models, app.analysis.models, app.findings.models, app.access.models)
+TABLES = (
+    app.fleet.models, app.observations.models, app.analysis.models, app.findings.models, app.access.models,
+    app.flows.models,
+)  # fmt: skip
 
 #: Any number that is ours alone: two servers that start together migrate one after the other.
 MIGRATION_LOCK = 0x506F7274

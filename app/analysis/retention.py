@@ -37,4 +37,9 @@ async def _drop(database: Database, table: str, day: date) -> None:
 
 def _kept_days(settings: Settings) -> dict[str, int]:
     batches = settings.batch_retention_days
-    return {"batches": batches, "quarantined_lines": batches, "sightings": settings.history_days}
+    return {
+        "batches": batches,
+        "quarantined_lines": batches,
+        "sightings": settings.history_days,
+        "flows": settings.flow_retention_days,
+    }

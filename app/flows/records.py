@@ -5,6 +5,9 @@ from typing import Literal
 
 from app.detection.behaviour import Transport
 
+#: What an operator may call a sensor.
+SENSOR_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+
 Tool = Literal["zeek", "suricata"]
 Address = tuple[str, int]  #: address in canonical text, port
 
