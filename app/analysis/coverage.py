@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from app.analysis import store
+from app.analysis.flow_joins.coverage import FlowCoverage, flow_coverage
 from app.collection.packs import Pack, Query
 from app.collection.schedule import configuration_for, osquery_name
 from app.database import ReadSession
@@ -52,6 +53,7 @@ class NodeCoverage(BaseModel):
     quarantined_lines: int
     """Lines of the last 30 days that could not be understood."""
     queries: list[QueryCoverage]
+    flows: FlowCoverage
 
 
 async def coverage(
@@ -62,6 +64,7 @@ async def coverage(
     executions = await store.executions(session, ids)
     notices = await store.notices(session, ids)
     quarantined = await store.quarantined(session, ids)
+    flows = await flow_coverage(session, ids)
     return [
         NodeCoverage(
             node_id=node.node_id,
@@ -78,6 +81,7 @@ async def coverage(
                 _query(query, executions.get((node.node_id, query.result_name)), now)
                 for query in asked_of(packs, node.platform)
             ],
+            flows=flows[node.node_id],
         )
         for node, role in nodes
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace as with_fields
 
 from app.analysis.captures import CapturedRow, Progress, captured_rows
-from app.analysis.flow_files import flows_of
+from app.analysis.flow_files import FlowFiles, flows_in
 from app.analysis.replay_flows import ReplayFlows
 from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.behaviour import Behaviour
@@ -76,7 +76,9 @@ class Replay:
         self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
         self._progress = progress
         self._history = History()
-        self.flows = ReplayFlows(flows_of(inputs.flows, progress) if inputs.flows else ())
+        read = flows_in(inputs.flows, progress) if inputs.flows else FlowFiles()
+        self.flow_faults = read.faults
+        self.flows = ReplayFlows(read.flows)
         self._surroundings = ReplaySurroundings(self.flows)
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
@@ -94,7 +96,7 @@ class Replay:
         for day in sorted(days):
             for key, seen in days[day].items():
                 deviation = self._judge(key[0], seen)
-                best[key] = max(best.get(key, deviation), deviation, key=_gravity)
+                best[key] = max(best.get(key, deviation), deviation, key=_telling)
                 lines[key].update(seen.lines)
             for node, behaviour in days[day]:
                 self._history.add(node, self._role(node), day, behaviour)
@@ -168,3 +170,8 @@ def _day(captured: CapturedRow) -> int:
 def _gravity(deviation: Deviation) -> tuple[int, int]:
     gravest_first = list(type(deviation.severity))
     return -gravest_first.index(deviation.severity), deviation.score
+
+
+def _telling(deviation: Deviation) -> tuple[tuple[int, int], bool]:
+    """Of days that weigh the same, the one on which a sensor saw the connection says more."""
+    return _gravity(deviation), any(line.reason.startswith("flow_") for line in deviation.evidence)

@@ -12,7 +12,7 @@ def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too")],
     history: Annotated[list[Path] | None, typer.Option(help="What was seen before: not judged, not approved")] = None,
     nodes: Annotated[Path | None, typer.Option(help="JSON Lines: host_identifier, platform, role")] = None,
-    flows: Annotated[list[Path] | None, typer.Option(help="Zeek or Suricata logs, or their folder: one a sensor")] = None,
+    flows: Annotated[list[Path] | None, typer.Option(help="Zeek or Suricata logs, one folder a sensor")] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with weights and thresholds")] = None,
     min_severity: Annotated[Severity, typer.Option(help="Leave out what is less grave")] = Severity.LOW,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per deviation")] = False,

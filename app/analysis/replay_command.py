@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from app.analysis.flow_files import files_of
 from app.analysis.captures import BadInput, Progress, roles
+from app.analysis.flow_files import size_of
 from app.analysis.replay import Inputs, Judged, Replay, Skipped
 from app.detection.behaviour import DYNAMIC
 from app.detection.deviation import Severity
@@ -50,7 +50,7 @@ def replay_command(
         return BAD_INPUT
     _say_skipped(run.skipped)
     if sources.flows:
-        sys.stderr.write("{} of {} connections joined with a flow\n".format(*run.flows.share))
+        _say_joined(run)
     shown = [each for each in found if each.deviation.severity.reaches(min_severity)]
     _print_json(shown) if as_json else _print_table(shown)
     return FOUND if fail_on and any(each.deviation.severity.reaches(fail_on) for each in found) else 0
@@ -72,6 +72,13 @@ def _say_skipped(skipped: list[Skipped]) -> None:
         sys.stderr.write(f"{each.path}:{each.line}: row left out: {each.reason}\n")
     if len(skipped) > _MOST_SKIPPED:
         sys.stderr.write(f"{len(skipped) - _MOST_SKIPPED} more rows left out\n")
+
+
+def _say_joined(run: Replay) -> None:
+    for fault in run.flow_faults[:_MOST_SKIPPED]:
+        sys.stderr.write(f"{fault}\n")
+    joined, connections = run.flows.share
+    sys.stderr.write(f"{joined:,} of {connections:,} connections joined with a flow\n")
 
 
 def _print_json(found: Iterable[Judged]) -> None:
@@ -118,8 +125,12 @@ def _progress(inputs: Inputs, *, quiet: bool) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Reading", total=sum(map(_size, (*inputs.history_files, *inputs.files, *files_of(inputs.flows)))))
+        task = bar.add_task("Reading", total=_total(inputs))
         yield lambda size: bar.advance(task, size)
+
+
+def _total(inputs: Inputs) -> int:
+    return sum(map(_size, (*inputs.history_files, *inputs.files))) + size_of(inputs.flows)
 
 
 def _size(path: Path) -> int:

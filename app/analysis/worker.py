@@ -10,11 +10,12 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from app.analysis import facts, standings, store, surroundings
+from app.analysis.flow_joins import late
 from app.analysis.standings import Seen
 from app.analysis.surroundings import Asked
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.detection.behaviour import Behaviour
+from app.detection.behaviour import Behaviour, Direction
 from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
@@ -24,6 +25,7 @@ from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
 from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
+from app.flows.connections import Connection, connection_of
 from app.observations.models import FreshSightings
 from app.observations.originals import Original, Originals
 
@@ -60,7 +62,15 @@ class Sighted:
         return self.fresh.node_id, self.behaviour.program.path
 
     def asked(self, signer: Signer) -> Asked:
-        return Asked(self.fresh.node_id, self.fresh.role_id, self.behaviour, self._context(signer), self.seen_at)
+        what, context = self.behaviour, self._context(signer)
+        return Asked(self.fresh.node_id, self.fresh.role_id, what, context, self.seen_at, self._connection)
+
+    @property
+    def _connection(self) -> Connection | None:
+        if self.original is None or self.behaviour.direction is not Direction.OUTBOUND:
+            return None
+        seen_at = self.original.observed_at or self.seen_at.timestamp()
+        return connection_of(str(self.fresh.node_id), str(self.behaviour.behaviour_id), self.original.columns, seen_at)
 
     def _context(self, signer: Signer) -> Context:
         query, columns = (self.original.query, self.original.columns) if self.original else ("", {})
@@ -73,6 +83,7 @@ async def work(database: Database, knobs: Knobs) -> None:
         try:
             while await facts.take_some(database):
                 pass
+            await late.look(database, utc_now())
             judged = await analyse_some(database, knobs)
         except Exception:
             log.exception("analysis_failed")
@@ -149,7 +160,7 @@ async def _judge_day(
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
     signed = await store.signers(session, {each.image for each in sighted})
     asked = [each.asked(signed.get(each.image, Signer())) for each in sighted]
-    around = await surroundings.load(session, asked)
+    around = await surroundings.load(session, day, asked)
     judged = [
         _judge(each, question, known[each.seen], around[question], knobs)
         for each, question in zip(sighted, asked, strict=True)

@@ -78,19 +78,38 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
-_JUDGE_AGAIN = text(
-    """
-    INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
-                                 behaviour_ids, line_numbers, row_numbers, seen_at)
+#: An entry of the same batch may wait already, with other behaviours.
+ADD_TO_QUEUE = """
+    ON CONFLICT (node_id, batch_id, day) DO UPDATE SET
+      behaviour_ids = q.behaviour_ids || excluded.behaviour_ids, line_numbers = q.line_numbers || excluded.line_numbers,
+      row_numbers = q.row_numbers || excluded.row_numbers, seen_at = q.seen_at || excluded.seen_at
+    WHERE NOT q.behaviour_ids @> excluded.behaviour_ids
+"""
+_FINDINGS_TO_QUEUE = """
+    INSERT INTO fresh_sightings AS q (node_id, batch_id, day, batch_day, role_id,
+                                      behaviour_ids, line_numbers, row_numbers, seen_at)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at)
-    FROM findings f JOIN behaviours b USING (behaviour_id)
+    FROM findings f
+"""
+_GROUPED = "GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id"
+
+_JUDGE_AGAIN = text(
+    f"""
+    {_FINDINGS_TO_QUEUE} JOIN behaviours b USING (behaviour_id)
     JOIN unnest(:nodes, :paths) AS signed(node_id, path) ON signed.node_id = f.node_id AND signed.path = b.path
     WHERE f.state = 'open' AND f.day BETWEEN :day - 1 AND :day + 1 AND b.direction IN ('outbound', 'listening')
-    GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
-    ON CONFLICT DO NOTHING
+    {_GROUPED} {ADD_TO_QUEUE}
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("paths", type_=ARRAY(Text)))
+
+_JUDGE_BEHAVIOURS_AGAIN = text(
+    f"""
+    {_FINDINGS_TO_QUEUE} JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id) USING (node_id, behaviour_id)
+    WHERE f.state = 'open' AND f.day >= :first
+    {_GROUPED} {ADD_TO_QUEUE}
+    """
+).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
 
 
 async def judge_again(session: WriteSession, day: date, signed: Collection[tuple[int, str]]) -> None:
@@ -101,6 +120,13 @@ async def judge_again(session: WriteSession, day: date, signed: Collection[tuple
     if signed:
         nodes, paths = (list(column) for column in zip(*signed, strict=True))
         await session.execute(_JUDGE_AGAIN, {"day": day, "nodes": nodes, "paths": paths})
+
+
+async def judge_behaviours_again(session: WriteSession, first: date, pairs: Collection[tuple[int, UUID]]) -> None:
+    """Queue open findings of (node, behaviour) pairs that were seen on `first` or later."""
+    if pairs:
+        nodes, behaviours = (list(column) for column in zip(*sorted(pairs), strict=True))
+        await session.execute(_JUDGE_BEHAVIOURS_AGAIN, {"first": first, "nodes": nodes, "behaviours": behaviours})
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from app.detection.addresses import LONGEST_ADDRESS
 from app.detection.behaviour import Transport
 from app.detection.columns import RejectedRow, number, port, text
+from app.detection.community_id import community_id
 from app.flows.records import Address
 
 _TRANSPORTS = {6: Transport.TCP, 17: Transport.UDP}
@@ -42,9 +43,14 @@ def connection_of(node: str, program: str, columns: Mapping[str, object], seen_a
         remote = canonical(text(columns, "remote_address")), port(columns, "remote_port")
     except RejectedRow:
         return None
-    if transport is None or not (local[0] and remote[0] and remote[1]):
+    if transport is None or not remote[1] or not _same_family(local[0], remote[0]):
         return None
-    return Connection(node, program, transport, local, remote, text(columns, "community_id"), seen_at)
+    known_as = text(columns, "community_id") or community_id(transport, local, remote)
+    return Connection(node, program, transport, local, remote, known_as, seen_at)
+
+
+def _same_family(one: str, other: str) -> bool:
+    return bool(one and other) and (":" in one) == (":" in other)
 
 
 def canonical(address: str) -> str:

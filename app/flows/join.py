@@ -50,7 +50,7 @@ class SensorJoin:
     sees: frozenset[str]
     matches: Mapping[Connection, Match]
     ambiguous: Mapping[Connection, int]  #: connections that more than one flow fits → how many
-    samples: Mapping[str, Sequence[Sample]]  #: node → joins that leave no doubt
+    skews: Mapping[Connection, float]  #: of joins that leave no doubt, in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class _Join:
     ) -> None:
         self._index = sensor_flows(flows, earlier.sees)
         exact = {each: list(_exact(self._index, each)) for each in connections}
+        sure = {each: _apart(each, found[0][1]) for each, found in exact.items() if len(found) == 1}
         samples: defaultdict[str, list[Sample]] = defaultdict(list)
-        for each, candidates in exact.items():
-            if len(candidates) == 1:
-                samples[each.node].append((each.first_seen_at, _apart(each, candidates[0][1])))
+        for each, skew in sure.items():
+            samples[each.node].append((each.first_seen_at, skew))
         nodes = {each.node for each in connections}
         self._skews = {node: Skew(samples[node], earlier.skews.get(node, ())) for node in nodes}
         self._matches: dict[Connection, Match] = {}
@@ -91,7 +91,7 @@ class _Join:
             self._choose(each, candidates)
         self._own = {each.local[0] for each in connections}
         self._translate([each for each, candidates in exact.items() if not candidates])
-        self.done = SensorJoin(sensor, self._index.sees, self._matches, self._ambiguous, samples)
+        self.done = SensorJoin(sensor, self._index.sees, self._matches, self._ambiguous, sure)
 
     def _choose(self, connection: Connection, candidates: Sequence[tuple[How, Pieces]]) -> None:
         """The only candidate, or the only one whose time fits; the others are said to be ambiguous."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Text,
+    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
@@ -51,6 +52,7 @@ class Flow(Table):
         Index("ix_flows_origin", "origin_address", "origin_port"),
         Index("ix_flows_responder", "responder_address", "responder_port"),
         Index("ix_flows_started_at", "started_at"),
+        Index("ix_flows_kept_at", "kept_at", postgresql_using="brin"),
         BY_DAY,
     )
 
@@ -76,3 +78,6 @@ class Flow(Table):
     packets_out: Mapped[int | None] = mapped_column(BigInteger)
     packets_in: Mapped[int | None] = mapped_column(BigInteger)
     one_sided: Mapped[bool] = mapped_column(Boolean)
+    kept_at: Mapped[datetime] = mapped_column(
+        INSTANT, server_default=func.now(), doc="by our clock; again when more became known of it"
+    )
