@@ -183,7 +183,7 @@ _KEEP = arrays(
     INSERT INTO judged_connections AS c (node_id, behaviour_id, day, community_id, transport, local_address, local_port,
                                          remote_address, remote_port, seen_at, sensor_ids)
     SELECT node_id, behaviour_id, day, community_id, transport, local, local_port, remote, remote_port, seen_at,
-           string_to_array(nullif(sensor_ids, ''), ',')::int[]
+           string_to_array(sensor_ids, ',')::int[]
     FROM unnest(:nodes, :behaviours, :days, :ids, :transports, :locals, :local_ports, :remotes, :remote_ports, :seen,
                 :sensors)
       AS new(node_id, behaviour_id, day, community_id, transport, local, local_port, remote, remote_port, seen_at,
