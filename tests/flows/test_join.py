@@ -36,7 +36,8 @@ def test_recorded_connections_are_joined_with_the_flows_that_they_are(campaign):
         local, local_port, remote, remote_port = line["five_tuple"]
         wanted = Connection("", "", Transport.TCP, (local, int(local_port)), (remote, int(remote_port)), "", 0.0)
         match = by_tuple[wanted.five_tuple]
-        assert (match.flow.flow_id, match.how) == (line["uid"], How.FIVE_TUPLE)
+        assert match.connection.community_id == line["community_id"]
+        assert (match.flow.flow_id, match.how) == (line["uid"], How.COMMUNITY_ID)
         assert match.skew_seconds == pytest.approx(line["skew_s"], abs=2)
         facts = facts_of(match, found)
         assert facts.tls_version == (line["ssl"] or "")
@@ -165,3 +166,11 @@ def test_a_row_without_a_peer_is_no_connection(odd):
     }
     assert connection_of("n1", "p", row, NOON) is not None
     assert connection_of("n1", "p", row | odd, NOON) is None
+
+
+@pytest.mark.parametrize("campaign", recordings.NODES)
+def test_the_5_tuple_joins_the_same_where_a_sensor_seeds_its_ids(campaign):
+    seeded = [replace(each, community_id="1:seeded") for each in recordings.flows(campaign)]
+    found = joined(recordings.connections(campaign), seeded)
+    wanted = {line["uid"] for line in recordings.expected(campaign)}
+    assert wanted <= {match.flow.flow_id for match in found.matches.values() if match.how is How.FIVE_TUPLE}
