@@ -110,7 +110,7 @@ class FlowSkew(Table):
 
 
 class FlowMark(Table):
-    """How far flows have been looked through for connections that were judged before they came."""
+    """How far flows have been looked through for connections that were judged before they came. One row, for ever."""
 
     __tablename__ = "flow_marks"
     __table_args__ = (CheckConstraint("mark_id = 1", name="only_one"),)

@@ -1,7 +1,7 @@
 """A connection as an agent saw it on its node: what a flow is joined with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from app.detection.addresses import LONGEST_ADDRESS
@@ -25,6 +25,7 @@ class Connection:
     remote: Address
     community_id: str
     first_seen_at: float  #: unix seconds by the node's clock, up to a poll after it began
+    is_attempt: bool = field(default=False, compare=False)  #: nobody had answered yet
 
     @property
     def five_tuple(self) -> FiveTuple:
@@ -46,7 +47,8 @@ def connection_of(node: str, program: str, columns: Mapping[str, object], seen_a
     if transport is None or not remote[1] or not _same_family(local[0], remote[0]):
         return None
     known_as = text(columns, "community_id") or community_id(transport, local, remote)
-    return Connection(node, program, transport, local, remote, known_as, seen_at)
+    is_attempt = text(columns, "conn_state") == "attempt"
+    return Connection(node, program, transport, local, remote, known_as, seen_at, is_attempt)
 
 
 def _same_family(one: str, other: str) -> bool:

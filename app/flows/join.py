@@ -35,7 +35,7 @@ class Match:
     how: How
     skew_seconds: float  #: sensor's time of the flow minus the node's of its first sight
     is_firm: bool  #: not by a translated address; and the clocks agree, or other joins show that they do not
-    attempts: int  #: flows from the same address to the same peer and port that nobody answered
+    attempts: int  #: of a mere attempt: flows from that address to that peer and port that nobody answered
 
     @property
     def flow(self) -> FlowRecord:
@@ -107,7 +107,8 @@ class _Join:
         skew = _apart(connection, pieces)
         witnesses = self._skews[connection.node].witnesses(connection.first_seen_at, skew)
         is_firm = how is not How.TRANSLATED and (_fits(connection, pieces, 0.0) or witnesses > WITNESSES)
-        attempts = self._index.attempts.get((_other_end(pieces, connection), connection.remote), 0)
+        tried = self._index.attempts.get((_other_end(pieces, connection), connection.remote), 0)
+        attempts = tried if connection.is_attempt else 0
         self._matches[connection] = Match(connection, pieces, how, skew, is_firm, attempts)
 
     def _translate(self, left: Sequence[Connection]) -> None:

@@ -50,7 +50,7 @@ class Flow(Table):
     __table_args__ = (
         Index("ix_flows_community_id", "community_id", "started_at"),
         Index("ix_flows_origin", "origin_address", "origin_port"),
-        Index("ix_flows_responder", "responder_address", "responder_port"),
+        Index("ix_flows_responder", "responder_address", "responder_port", "started_at"),
         Index("ix_flows_started_at", "started_at"),
         Index("ix_flows_kept_at", "kept_at", postgresql_using="brin"),
         BY_DAY,

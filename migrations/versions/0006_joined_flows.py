@@ -45,12 +45,17 @@ def upgrade() -> None:
         sa.CheckConstraint("mark_id = 1", name=op.f("ck_flow_marks_only_one")),
         sa.PrimaryKeyConstraint("mark_id", name=op.f("pk_flow_marks")),
     )
+    op.execute("INSERT INTO flow_marks (mark_id, kept_at) VALUES (1, 'epoch')")
     kept_at = sa.Column("kept_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False)
     op.add_column("flows", kept_at)
     op.create_index("ix_flows_kept_at", "flows", ["kept_at"], unique=False, postgresql_using="brin")
+    op.drop_index("ix_flows_responder", table_name="flows")
+    op.create_index("ix_flows_responder", "flows", ["responder_address", "responder_port", "started_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_flows_responder", table_name="flows")
+    op.create_index("ix_flows_responder", "flows", ["responder_address", "responder_port"], unique=False)
     op.drop_index("ix_flows_kept_at", table_name="flows", postgresql_using="brin")
     op.drop_column("flows", "kept_at")
     op.drop_table("flow_marks")

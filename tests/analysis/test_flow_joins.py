@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.analysis.flow_joins import late, store
+from app.analysis.flow_joins import late
+from app.analysis.store import is_alone
 from app.analysis.worker import analyse_some
 from app.clock import utc_now
 from app.database import Database
@@ -29,7 +30,8 @@ _hosts = count(1)
 async def quiet(database: Database) -> Database:
     """No queue, history, flows or joins."""
     await tell(database, "TRUNCATE fresh_sightings, tallies, node_tallies, findings, sightings")
-    await tell(database, "TRUNCATE flows, flow_sensors, judged_connections, flow_skews, flow_marks")
+    await tell(database, "TRUNCATE flows, flow_sensors, judged_connections, flow_skews")
+    await tell(database, "UPDATE flow_marks SET kept_at = 'epoch'")
     return database
 
 
@@ -164,11 +166,15 @@ async def test_nothing_is_judged_again_without_news(server: Server) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-async def test_looking_is_left_to_one_worker_at_a_time(server: Server) -> None:
-    await looked_through(server.database)
+async def test_while_one_worker_judges_no_other_looks(server: Server) -> None:
+    host = await Host.enrolled(server)
+    await host.says(8088)
+    await judged(server.database)
+    await seen(server.database, host.flow(8088))
     async with server.database.writing() as other:
-        assert await store.take_mark(other, AT_ONCE) is not None
+        assert await is_alone(other)
         assert await late.look(server.database, utc_now(), AT_ONCE) == 0
+    assert await late.look(server.database, utc_now(), AT_ONCE) == 1
 
 
 @pytest.mark.usefixtures("quiet")

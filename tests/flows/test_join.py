@@ -128,10 +128,17 @@ def test_connections_of_one_program_share_its_flows():
     assert [match.flow.flow_id for match in found.matches.values()] == ["C0", "C1"]
 
 
-def test_attempts_that_nobody_answered_are_counted():
+@pytest.mark.parametrize(("is_attempt", "counted"), [(True, 4), (False, 0)])
+def test_attempts_that_nobody_answered_are_counted(is_attempt, counted):
     tries = [flow(port, uid=f"C{port}", state="S0", packets_out=3) for port in range(50_000, 50_004)]
-    (match,) = joined([connection()], tries).matches.values()
-    assert match.attempts == 4
+    (match,) = joined([replace(connection(), is_attempt=is_attempt)], tries).matches.values()
+    assert match.attempts == counted
+
+
+def test_a_capture_of_one_side_shows_no_attempts():
+    heard = [flow(port, uid=f"C{port}", state="S0", packets_out=30, bytes_out=900) for port in range(50_000, 50_004)]
+    (match,) = joined([replace(connection(), is_attempt=True)], heard).matches.values()
+    assert match.attempts == 0
 
 
 def test_each_sensor_is_joined_by_itself():

@@ -9,11 +9,14 @@ from app.analysis.flow_joins import store
 from app.analysis.flow_joins.store import Judged, named
 from app.analysis.flow_joins.words import FLOWS_MAX, RECENT_DAYS
 from app.database import WriteSession
+from app.detection.addresses import PeerScope, peer_scope
 from app.detection.behaviour import Behaviour
 from app.detection.flow_facts import FlowFacts
+from app.flows.connections import Connection, five_tuple
 from app.flows.facts import facts_of
-from app.flows.join import Earlier, How, Sensor, SensorJoin, join
+from app.flows.join import Earlier, Sensor, SensorJoin, join
 from app.flows.models import FlowSensor
+from app.flows.records import FlowRecord
 
 #: Logs and events in which a sensor reports violations.
 _OF_VIOLATIONS = frozenset({"analyzer", "dpd", "anomaly", "alert"})
@@ -36,9 +39,10 @@ async def flows_of(
     keys = {each.key for each in judged}
     everything = [*judged, *(each for each in before if each.key not in keys)]
     flows = await store.flows_near(session, (each.connection for each in everything), known)
+    flows += await store.flows_with_peer(session, await _translated(session, day, judged, flows), known)
     earlier = _earlier(known, await store.skews(session, {each.node_id for each in judged}))
     joins = join((each.connection for each in everything), flows, earlier)
-    found = _Found(joins, await _shared(session, day, judged, joins), {named(each): key for key, each in known.items()})
+    found = _Found(joins, {named(each): sensor_id for sensor_id, each in known.items()})
     await store.add_skews(session, list(found.fresh_skews(before)))
     sensors = {each: found.sensors(each) for each in everything}
     await store.keep(session, {each: ids for each, ids in sensors.items() if each in judged or ids != before[each]})
@@ -58,21 +62,28 @@ def _sees(sensor: FlowSensor) -> frozenset[str]:
     )
 
 
-async def _shared(
-    session: WriteSession, day: date, judged: Mapping[Judged, Behaviour], joins: Iterable[SensorJoin]
-) -> set[str]:
-    """Programs whose flows behind a translated address may be another's: several connect to that port on the day."""
-    weak = {each.program for one in joins for each, match in one.matches.items() if match.how is How.TRANSLATED}
-    ports = {str(what.behaviour_id): (what.bucket, what.transport.value) for what in judged.values()}
-    alone = await store.used_by_one(session, day, {ports[each] for each in weak if each in ports})
-    return {each for each in weak if ports.get(each) not in alone}
+async def _translated(
+    session: WriteSession, day: date, judged: Mapping[Judged, Behaviour], flows: Iterable[FlowRecord]
+) -> list[Connection]:
+    """Private ones without a flow, to a port that one program of one node used on the day: no other's can be meant."""
+    ids = {each.community_id for each in flows}
+    tuples = {five_tuple(each.transport, each.origin, each.responder) for each in flows}
+    left = {
+        each.connection: (what.bucket, what.transport.value)
+        for each, what in judged.items()
+        if each.connection.community_id not in ids
+        and each.connection.five_tuple not in tuples
+        and peer_scope(each.connection.local[0]) is PeerScope.PRIVATE
+    }
+    alone = await store.used_by_one(session, day, set(left.values()))
+    return [each for each, port in left.items() if port in alone]
 
 
 class _Found:
-    """What joins say, without what could be another's."""
+    """What joins say, by what was judged."""
 
-    def __init__(self, joins: Sequence[SensorJoin], shared: set[str], sensor_ids: Mapping[Sensor, int]) -> None:
-        self._joins, self._shared, self._ids = joins, shared, sensor_ids
+    def __init__(self, joins: Sequence[SensorJoin], sensor_ids: Mapping[Sensor, int]) -> None:
+        self._joins, self._ids = joins, sensor_ids
 
     def sensors(self, judged: Judged) -> list[int]:
         return sorted(self._ids[one.sensor] for one, _ in self._of(judged))
@@ -94,6 +105,5 @@ class _Found:
 
     def _of(self, judged: Judged) -> Iterator[tuple[SensorJoin, FlowFacts]]:
         for one in self._joins:
-            match = one.matches.get(judged.connection)
-            if match and not (match.how is How.TRANSLATED and judged.connection.program in self._shared):
+            if match := one.matches.get(judged.connection):
                 yield one, facts_of(match, one)

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.dialects.postgresql import BIGINT, DATE, DOUBLE_PRECISION, INTEGER, TEXT, TIMESTAMP, insert
+from sqlalchemy import TextClause, delete, func, select, text
+from sqlalchemy.dialects.postgresql import BIGINT, BOOLEAN, DATE, DOUBLE_PRECISION, INTEGER, TEXT, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 
 from app.analysis.models import FlowMark, FlowSkew, JudgedConnection
@@ -85,53 +85,89 @@ _COLUMNS = """f.day, f.sensor_id, f.flow_id, f.started_at, f.transport, f.origin
   f.tls_version, f.server_name, f.state, f.bytes_out, f.bytes_in, f.packets_out, f.packets_in, f.one_sided"""
 _NEAR = "f.day BETWEEN a.seen_day - 1 AND a.seen_day + 1 AND f.transport = a.transport"
 
-#: By name; by both ends either way round, where a sensor seeds its names; attempts at the same peer; translated ones.
+#: A plan made while a day was young, or for a limit of few, would read that whole day.
+_KEYS_ONLY, _ANY_PLAN = text("SET LOCAL enable_seqscan = off"), text("SET LOCAL enable_seqscan = on")
+
+#: By name; by both ends either way round, where a sensor seeds its names; unanswered attempts at the same peer.
+#: A server's address and port may have millions of flows, so `|| ''` keeps their index out where the client's is meant.
 _FLOWS = arrays(
     f"""
-    SELECT found.* FROM unnest(:ids, :transports, :locals, :local_ports, :remotes, :remote_ports, :seen, :seen_days)
-      AS a(community_id, transport, local, local_port, remote, remote_port, seen_at, seen_day)
+    SELECT found.* FROM unnest(:ids, :transports, :locals, :local_ports, :remotes, :remote_ports, :seen, :seen_days,
+                              :attempts)
+      AS a(community_id, transport, local, local_port, remote, remote_port, seen_at, seen_day, is_attempt)
     CROSS JOIN LATERAL (
       (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.community_id = a.community_id LIMIT {FLOWS_OF_ONE_MAX})
       UNION ALL
       (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.origin_address = a.local AND f.origin_port = a.local_port
-         AND f.responder_address = a.remote AND f.responder_port = a.remote_port LIMIT {FLOWS_OF_ONE_MAX})
+         AND f.responder_address || '' = a.remote AND f.responder_port = a.remote_port LIMIT {FLOWS_OF_ONE_MAX})
       UNION ALL
-      (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.origin_address = a.remote AND f.origin_port = a.remote_port
-         AND f.responder_address = a.local AND f.responder_port = a.local_port LIMIT {FLOWS_OF_ONE_MAX})
-      UNION ALL
-      (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.responder_address = a.remote
-         AND f.responder_port = a.remote_port AND f.origin_address = a.local AND f.state IN ('S0', 'REJ', 'new')
+      (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.responder_address = a.local
+         AND f.responder_port = a.local_port AND f.origin_address || '' = a.remote AND f.origin_port = a.remote_port
          LIMIT {FLOWS_OF_ONE_MAX})
       UNION ALL
-      (SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.responder_address = a.remote
-         AND f.responder_port = a.remote_port
-         AND f.started_at BETWEEN a.seen_at - interval '5 min' AND a.seen_at + interval '5 min'
+      (SELECT {_COLUMNS} FROM flows f WHERE a.is_attempt AND {_NEAR} AND f.responder_address = a.remote
+         AND f.responder_port = a.remote_port AND f.origin_address || '' = a.local AND f.state IN ('S0', 'REJ', 'new')
+         AND f.started_at BETWEEN a.seen_at - interval '30 min' AND a.seen_at + interval '30 min'
          LIMIT {FLOWS_OF_ONE_MAX})
     ) found
     """,  # noqa: S608 - constants
     ids=TEXT(), transports=TEXT(), locals=TEXT(), local_ports=INTEGER(), remotes=TEXT(), remote_ports=INTEGER(),
-    seen=_INSTANT, seen_days=DATE(),
+    seen=_INSTANT, seen_days=DATE(), attempts=BOOLEAN(),
+)  # fmt: skip
+
+_FLOWS_WITH_PEER = arrays(
+    f"""
+    SELECT found.* FROM unnest(:transports, :remotes, :remote_ports, :seen, :seen_days)
+      AS a(transport, remote, remote_port, seen_at, seen_day)
+    CROSS JOIN LATERAL (
+      SELECT {_COLUMNS} FROM flows f WHERE {_NEAR} AND f.responder_address = a.remote
+        AND f.responder_port = a.remote_port
+        AND f.started_at BETWEEN a.seen_at - interval '5 min' AND a.seen_at + interval '5 min'
+      LIMIT {FLOWS_OF_ONE_MAX}
+    ) found
+    """,  # noqa: S608 - constants
+    transports=TEXT(), remotes=TEXT(), remote_ports=INTEGER(), seen=_INSTANT, seen_days=DATE(),
 )  # fmt: skip
 
 
 async def flows_near(
     session: ReadSession, connections: Iterable[Connection], known: Mapping[int, FlowSensor]
 ) -> list[FlowRecord]:
-    """Every flow that could be one of the connections, or say something of it; each once."""
-    wanted = [(each, datetime.fromtimestamp(each.first_seen_at, UTC)) for each in dict.fromkeys(connections)]
-    if not wanted:
-        return []
-    values = {
-        "ids": [each.community_id for each, _ in wanted],
+    """Every flow that could be one of the connections, or an attempt like it; each once."""
+    wanted = list(dict.fromkeys(connections))
+    values = _asked_by(wanted) | {
+        "ids": [each.community_id for each in wanted],
+        "locals": [each.local[0] for each in wanted],
+        "local_ports": [each.local[1] for each in wanted],
+        "attempts": [each.is_attempt for each in wanted],
+    }
+    return await _found(session, _FLOWS, values, known) if wanted else []
+
+
+async def flows_with_peer(
+    session: ReadSession, connections: Sequence[Connection], known: Mapping[int, FlowSensor]
+) -> list[FlowRecord]:
+    """Flows of the connections' peers at about the time, from whatever address."""
+    return await _found(session, _FLOWS_WITH_PEER, _asked_by(connections), known) if connections else []
+
+
+def _asked_by(connections: Iterable[Connection]) -> dict[str, list[Any]]:
+    wanted = [(each, datetime.fromtimestamp(each.first_seen_at, UTC)) for each in connections]
+    return {
         "transports": [each.transport.value for each, _ in wanted],
-        "locals": [each.local[0] for each, _ in wanted],
-        "local_ports": [each.local[1] for each, _ in wanted],
         "remotes": [each.remote[0] for each, _ in wanted],
         "remote_ports": [each.remote[1] for each, _ in wanted],
         "seen": [at for _, at in wanted],
         "seen_days": [at.date() for _, at in wanted],
     }
-    rows = {(row.sensor_id, row.day, row.flow_id): row for row in await session.execute(_FLOWS, values)}
+
+
+async def _found(
+    session: ReadSession, statement: TextClause, values: Mapping[str, Any], known: Mapping[int, FlowSensor]
+) -> list[FlowRecord]:
+    await session.execute(_KEYS_ONLY)
+    rows = {(row.sensor_id, row.day, row.flow_id): row for row in await session.execute(statement, values)}
+    await session.execute(_ANY_PLAN)
     names = {sensor_id: named(sensor) for sensor_id, sensor in known.items()}
     return [record_of(row, *names[row.sensor_id]) for row in rows.values() if row.sensor_id in names]
 
@@ -248,16 +284,14 @@ async def used_by_one(session: ReadSession, day: date, ports: Collection[tuple[s
 
 
 async def take_mark(session: WriteSession, every: timedelta) -> datetime | None:
-    """Until when flows were looked through; None when another worker does so now, or did less than `every` ago."""
-    start = datetime.fromtimestamp(0, UTC)
-    await session.execute(insert(FlowMark).values(mark_id=1, kept_at=start).on_conflict_do_nothing())
+    """Until when flows were looked through; None when somebody did so less than `every` ago."""
     query = select(FlowMark, func.now()).where(FlowMark.kept_at <= func.now() - every)
-    found = (await session.execute(query.with_for_update(skip_locked=True))).one_or_none()
+    found = (await session.execute(query)).one_or_none()
     if found is None:
         return None
     mark, now = found
     before, mark.kept_at = mark.kept_at, now
-    return before if before == start else before - IN_FLIGHT
+    return before - IN_FLIGHT
 
 
 #: A flow that came, or of which more became known, after its connection was looked up.
