@@ -13,7 +13,7 @@ from app.detection.deviation import Evidence
 from app.detection.evidence import Case, counted, line
 from app.detection.flow_facts import FlowFacts
 from app.detection.flow_words import seen_by
-from app.detection.protocols import own_protocols, protocol
+from app.detection.protocols import judged_protocols, own_protocols, protocol
 
 #: Packets each way after which TLS would have shown: five with data, and what opens and closes the connection.
 PACKETS_ENOUGH = 8
@@ -145,7 +145,7 @@ def _support(case: Case, flow: FlowFacts) -> Reading | None:
 
 
 def _violation(case: Case, flow: FlowFacts) -> Reading | None:
-    owners = {name for each in own_protocols(flow.port) for name in each.names}
+    owners = {name for each in judged_protocols(flow.port) for name in each.names}
     broken = (each.partition(":") for each in flow.violations if _DETECTION not in each)
     name, _, what = next((each for each in broken if each[0].strip().lower() in owners), ("", "", ""))
     if not name:
@@ -156,7 +156,7 @@ def _violation(case: Case, flow: FlowFacts) -> Reading | None:
 
 def _failed(case: Case, flow: FlowFacts) -> Reading | None:
     """Only where the port has a protocol that the sensor would have recognised."""
-    owners = own_protocols(flow.port)
+    owners = judged_protocols(flow.port)
     owned = {name for each in owners for name in each.names}
     mismatch = any(_DETECTION in each for each in flow.violations)
     if not owners or flow.has_tls or flow.one_sided or not (mismatch or flow.failed_services & (owned | {"failed"})):

@@ -19,6 +19,7 @@ class Protocol(Struct, frozen=True, forbid_unknown_fields=True):
     names: frozenset[str]
     ports: frozenset[int]
     by_name: tuple[str, ...] = ()
+    owns: bool = True
     judged: bool = False
 
     def belongs(self, port: int) -> bool:
@@ -42,8 +43,13 @@ def protocol(key: str) -> Protocol:
 
 @lru_cache(maxsize=4096)
 def own_protocols(port: int) -> tuple[Protocol, ...]:
-    """The protocols that a port is judged by: TLS on 443, IRC on 6667; none where nobody knows."""
-    return tuple(each for each in _known() if each.judged and each.belongs(port))
+    """The protocols that a port is for: TLS on 443, IRC on 6667; none where nobody knows."""
+    return tuple(each for each in _known() if each.owns and each.belongs(port))
+
+
+def judged_protocols(port: int) -> tuple[Protocol, ...]:
+    """Those whose failure means something."""
+    return tuple(each for each in own_protocols(port) if each.judged)
 
 
 @cache

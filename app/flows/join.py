@@ -33,7 +33,7 @@ class Match:
     connection: Connection
     pieces: Pieces
     how: How
-    skew_seconds: float  #: sensor's time of the flow minus the node's of its first sight
+    skew_seconds: float  #: sensor's time of the flow minus the node's first sight; 0 if open long before
     is_firm: bool  #: not by a translated address; and the clocks agree, or other joins show that they do not
     attempts: int  #: of a mere attempt: flows from that address to that peer and port that nobody answered
 
@@ -79,7 +79,7 @@ class _Join:
     ) -> None:
         self._index = sensor_flows(flows, earlier.sees)
         exact = {each: list(_exact(self._index, each)) for each in connections}
-        sure = {each: _apart(each, found[0][1]) for each, found in exact.items() if len(found) == 1}
+        sure = {each: _skew(each, found[0][1]) for each, found in exact.items() if len(found) == 1}
         samples: defaultdict[str, list[Sample]] = defaultdict(list)
         for each, skew in sure.items():
             samples[each.node].append((each.first_seen_at, skew))
@@ -104,7 +104,7 @@ class _Join:
             self._ambiguous[connection] = len(chosen)
 
     def _match(self, connection: Connection, how: How, pieces: Pieces) -> None:
-        skew = _apart(connection, pieces)
+        skew = _skew(connection, pieces)
         witnesses = self._skews[connection.node].witnesses(connection.first_seen_at, skew)
         is_firm = how is not How.TRANSLATED and (_fits(connection, pieces, 0.0) or witnesses > WITNESSES)
         tried = self._index.attempts.get((_other_end(pieces, connection), connection.remote), 0)
@@ -155,6 +155,13 @@ def _exact(index: SensorFlows, connection: Connection) -> Iterator[tuple[How, Pi
 
 def _apart(connection: Connection, pieces: Pieces) -> float:
     return pieces.first.started_at - connection.first_seen_at
+
+
+def _skew(connection: Connection, pieces: Pieces) -> float:
+    """What a join says of the clocks. One that was open long before a node first looked says that they may agree."""
+    apart = _apart(connection, pieces)
+    was_open = pieces.first.started_at <= connection.first_seen_at <= pieces.ended_at
+    return 0.0 if was_open and apart < -TOLERANCE_SECONDS else apart
 
 
 def _fits(connection: Connection, pieces: Pieces, skew: float) -> bool:

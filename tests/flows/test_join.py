@@ -93,6 +93,13 @@ def test_clocks_that_disagree_are_believed_when_other_joins_show_the_same():
     assert [each.is_firm for each in several.matches.values()] == [True] * 3
 
 
+def test_connections_that_were_open_before_the_agent_came_say_nothing_against_the_clocks():
+    ports = range(50_000, 50_004)
+    open_long = [flow(port, uid=f"C{port}", at=NOON - port % 10 * HOUR - HOUR, duration=9 * HOUR) for port in ports]
+    found = joined([connection(port) for port in ports], open_long)
+    assert {(each.skew_seconds, each.is_firm) for each in found.matches.values()} == {(0.0, True)}
+
+
 def test_a_skew_that_was_known_before_is_believed():
     earlier = {("zeek", "dmz-1"): Earlier(skews={"n1": [7 * HOUR] * 5})}
     both = [flow(uid="C1"), flow(uid="C2", at=NOON + 7 * HOUR)]
