@@ -18,6 +18,7 @@ from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, console, errors
 from app.command_line import settings_with as _settings
 from app.command_line import with_database as _with_database
+from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ app.add_typer(nodes_app, name="node")
 app.add_typer(knobs_app, name="knobs")
 app.add_typer(attack_app, name="attack")
 app.add_typer(software_app, name="software")
+app.add_typer(flows_app, name="flows")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

@@ -28,6 +28,7 @@ from app.detection.knobs import Knobs
 from app.findings import api as findings_api
 from app.fleet import api as fleet_api
 from app.fleet.nodes import NodeKeys
+from app.flows import api as flows_api
 from app.observations import api as observations_api
 from app.observations.intake import Intake
 from app.observations.reduction import Reducer
@@ -77,6 +78,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     app.state.database = database
     app.state.agent_door = door
+    app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)
     return app
@@ -89,6 +91,7 @@ _APIS = (
     coverage_api,
     tuning_api,
     software_api,
+    flows_api,
     import_api,
 )
 

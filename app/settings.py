@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """How long batches are kept as received, and the counts of lines not understood."""
     history_days: Annotated[int, Ge(1), Le(400)] = 30
     """How long sightings are kept, and the window of the statistics."""
+    flow_retention_days: Annotated[int, Ge(1), Le(90)] = 7
+    """How long flow records are kept, by the day of their start."""
+    flow_body_max_bytes: Annotated[int, Ge(1024)] = 1024 * MIB
+    """Longest body of flow log lines after gunzip; it is read as a stream and never held whole."""
     clock_tolerance_hours: Annotated[int, Ge(1), Le(48)] = 24
     """How far ahead of ours a node's clock may be before its rows are dated by ours."""
     log_json: bool | None = None

@@ -9,6 +9,7 @@ import app.analysis.models
 import app.analysis.starts.models
 import app.findings.models
 import app.fleet.models
+import app.flows.models
 import app.observations.models
 import app.software.models
 import app.tuning.models
@@ -23,6 +24,7 @@ TABLES = (
     app.analysis.starts.models,
     app.findings.models,
     app.access.models,
+    app.flows.models,
     app.software.models,
     app.tuning.models,
 )

@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """Few day partitions, which are slow to copy, and no judging behind a test's back: call `analyse_some`."""
-    return Settings(analyse=False, batch_retention_days=3, history_days=21, node_key_cache_seconds=0, log_json=True)
+    days = {"batch_retention_days": 3, "history_days": 21, "flow_retention_days": 4}
+    return Settings(analyse=False, node_key_cache_seconds=0, log_json=True, **days)
 
 
 @pytest.fixture(scope="session")

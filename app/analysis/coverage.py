@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from app.analysis import store
+from app.analysis.flow_joins.coverage import FlowCoverage, flow_coverage
 from app.analysis.starts.store import tallies
 from app.collection.packs import Pack, Query
 from app.collection.schedule import configuration_for, osquery_name
@@ -72,6 +73,7 @@ class NodeCoverage(BaseModel):
     """Lines of the last 30 days that could not be understood."""
     queries: list[QueryCoverage]
     process_starts: StartCoverage
+    flows: FlowCoverage
 
 
 async def coverage(
@@ -83,6 +85,7 @@ async def coverage(
     notices = await store.notices(session, ids)
     quarantined = await store.quarantined(session, ids)
     starts = await tallies(session, ids, now.date() - timedelta(days=1))
+    flows = await flow_coverage(session, ids)
     return [
         NodeCoverage(
             node_id=node.node_id,
@@ -100,6 +103,7 @@ async def coverage(
                 for query in asked_of(packs, node.platform)
             ],
             process_starts=_process_starts(starts.get(node.node_id, {})),
+            flows=flows[node.node_id],
         )
         for node, role in nodes
     ]

@@ -3,7 +3,19 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, Index, Integer, SmallInteger, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -58,3 +70,50 @@ class Image(Table):
     trust: Mapped[str] = mapped_column(Text)
     signer: Mapped[str] = mapped_column(Text)
     observed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), doc="when it was first said so")
+
+
+class JudgedConnection(Table):
+    """The connection that a judged row showed: by it a flow is found, whether it comes before or after."""
+
+    __tablename__ = "judged_connections"
+    __table_args__ = (
+        Index("ix_judged_connections_community_id", "community_id"),
+        Index("ix_judged_connections_day", "day"),
+    )
+
+    node_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    behaviour_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True, doc="of the sighting")
+    community_id: Mapped[str] = mapped_column(Text)
+    transport: Mapped[str] = mapped_column(Text)
+    local_address: Mapped[str] = mapped_column(Text)
+    local_port: Mapped[int] = mapped_column(Integer)
+    remote_address: Mapped[str] = mapped_column(Text)
+    remote_port: Mapped[int] = mapped_column(Integer)
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), doc="by the node's clock")
+    asked_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), doc="when flows were last looked up for it"
+    )
+    sensor_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}", doc="whose flows it is")
+
+
+class FlowSkew(Table):
+    """How far a sensor's clock is from a node's, as joins show it that leave no doubt."""
+
+    __tablename__ = "flow_skews"
+
+    node_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    sensor_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    skews: Mapped[list[float]] = mapped_column(ARRAY(Double), doc="seconds, of the newest 31 joins, oldest first")
+    joins: Mapped[int] = mapped_column(BigInteger)
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class FlowMark(Table):
+    """How far flows have been looked through for connections that were judged before they came. One row, for ever."""
+
+    __tablename__ = "flow_marks"
+    __table_args__ = (CheckConstraint("mark_id = 1", name="only_one"),)
+
+    mark_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    kept_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -8,6 +8,8 @@ from pathlib import Path
 from msgspec.structs import replace as with_fields
 
 from app.analysis.captures import CapturedRow, Progress, captured_rows
+from app.analysis.flow_files import FlowFiles, flows_in
+from app.analysis.replay_flows import ReplayFlows
 from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.approved import ApprovedList
 from app.detection.behaviour import Behaviour
@@ -50,6 +52,7 @@ class Inputs:
     history_files: tuple[Path, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)  #: node → role; the others have none
     approved: ApprovedList | None = None
+    flows: tuple[Path, ...] = ()  #: files or folders of Zeek's or Suricata's logs
 
 
 @dataclass(slots=True)
@@ -64,7 +67,11 @@ _Key = tuple[str, Behaviour]
 
 
 class Replay:
-    """One run. The files' own earlier days are history too; nobody approved anything of it."""
+    """One run. The files' own earlier days are history too; nobody approved anything of it.
+
+    Raises:
+        BadInput: a flow log cannot be used.
+    """
 
     def __init__(self, inputs: Inputs, knobs: Knobs | KnobsByScope, progress: Progress | None = None) -> None:
         self.skipped: list[Skipped] = []
@@ -72,7 +79,10 @@ class Replay:
         self._knobs = knobs if isinstance(knobs, KnobsByScope) else KnobsByScope({}, knobs)
         self._progress = progress
         self._history = History()
-        self._surroundings = ReplaySurroundings(inputs.approved)
+        read = flows_in(inputs.flows, progress) if inputs.flows else FlowFiles()
+        self.flow_faults = read.faults
+        self.flows = ReplayFlows(read.flows)
+        self._surroundings = ReplaySurroundings(self.flows, inputs.approved)
         self._signers: dict[tuple[str, str], Signer] = {}
         self._recognised: dict[tuple[object, ...], Behaviour | None] = {}
 
@@ -89,7 +99,7 @@ class Replay:
         for day in sorted(days):
             for key, seen in days[day].items():
                 deviation = self._judge(key[0], seen)
-                best[key] = max(best.get(key, deviation), deviation, key=_gravity)
+                best[key] = max(best.get(key, deviation), deviation, key=_telling)
                 lines[key].update(seen.lines)
             for node, behaviour in days[day]:
                 self._history.add(node, self._role(node), day, behaviour)
@@ -111,6 +121,7 @@ class Replay:
     def _note(self, seen: dict[_Key, _Seen], captured: CapturedRow, behaviour: Behaviour) -> None:
         row, key = captured.row, (captured.node, behaviour)
         context = context_of(row.query, row.columns, node=captured.node, signer=Signer())
+        self._surroundings.connect(captured.node, behaviour, row.columns, row.observed_at_unix)
         known = seen.setdefault(key, _Seen(behaviour, context, row.observed_at_unix, []))
         known.context = more_exposed(known.context, context)
         known.seen_at = min(known.seen_at, row.observed_at_unix)
@@ -180,3 +191,8 @@ def _day(captured: CapturedRow) -> int:
 def _gravity(deviation: Deviation) -> tuple[int, int]:
     gravest_first = list(type(deviation.severity))
     return -gravest_first.index(deviation.severity), deviation.score
+
+
+def _telling(deviation: Deviation) -> tuple[tuple[int, int], bool]:
+    """Of days that weigh the same, the one on which a sensor saw the connection says more."""
+    return _gravity(deviation), any(line.reason.startswith("flow_") for line in deviation.evidence)

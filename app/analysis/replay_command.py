@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from app.analysis.captures import BadInput, Progress, roles
+from app.analysis.flow_files import size_of
 from app.analysis.replay import Inputs, Judged, Replay, Skipped
 from app.detection.approved import ApprovedList
 from app.detection.behaviour import DYNAMIC
@@ -31,6 +32,7 @@ class Sources:
     nodes: Path | None = None
     settings: Path | None = None
     software: Path | None = None
+    flows: tuple[Path, ...] = ()
 
 
 def replay_command(
@@ -43,7 +45,7 @@ def replay_command(
     """Prints the deviations of captured result lines. Returns 0; 1 when `fail_on` was reached; 2 on bad input."""
     try:
         known_roles = roles(sources.nodes) if sources.nodes else {}
-        inputs = Inputs(sources.files, sources.history, known_roles, _approved(sources.software))
+        inputs = Inputs(sources.files, sources.history, known_roles, _approved(sources.software), sources.flows)
         with _progress(inputs, quiet=as_json) as progress:
             run = Replay(inputs, read_knobs(sources.settings) if sources.settings else Knobs(), progress)
             found = list(run.judged())
@@ -51,6 +53,8 @@ def replay_command(
         sys.stderr.write(f"{problem}\n")
         return BAD_INPUT
     _say_skipped(run.skipped)
+    if sources.flows:
+        _say_joined(run)
     shown = [each for each in found if each.deviation.severity.reaches(min_severity)]
     _print_json(shown) if as_json else _print_table(shown)
     return FOUND if fail_on and any(each.deviation.severity.reaches(fail_on) for each in found) else 0
@@ -72,6 +76,13 @@ def _say_skipped(skipped: list[Skipped]) -> None:
         sys.stderr.write(f"{each.path}:{each.line}: row left out: {each.reason}\n")
     if len(skipped) > _MOST_SKIPPED:
         sys.stderr.write(f"{len(skipped) - _MOST_SKIPPED} more rows left out\n")
+
+
+def _say_joined(run: Replay) -> None:
+    for fault in run.flow_faults[:_MOST_SKIPPED]:
+        sys.stderr.write(f"{fault}\n")
+    joined, connections = run.flows.share
+    sys.stderr.write(f"{joined:,} of {connections:,} connections joined with a flow\n")
 
 
 def _print_json(found: Iterable[Judged]) -> None:
@@ -118,8 +129,12 @@ def _progress(inputs: Inputs, *, quiet: bool) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Reading", total=sum(map(_size, (*inputs.history_files, *inputs.files))))
+        task = bar.add_task("Reading", total=_total(inputs))
         yield lambda size: bar.advance(task, size)
+
+
+def _total(inputs: Inputs) -> int:
+    return sum(map(_size, (*inputs.history_files, *inputs.files))) + size_of(inputs.flows)
 
 
 def _size(path: Path) -> int:

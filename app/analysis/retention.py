@@ -44,4 +44,5 @@ def _kept_days(settings: Settings) -> dict[str, int]:
         "sightings": settings.history_days,
         "process_starts": KEPT_DAYS + 1,  # today is not over
         "start_tallies": KEPT_DAYS + 1,
+        "flows": settings.flow_retention_days,
     }

@@ -1,9 +1,11 @@
 """What is known around fresh sightings, read before they are judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from app.analysis.flow_joins.joining import flows_of
+from app.analysis.flow_joins.store import Judged
 from app.analysis.jobs import store as jobs
 from app.analysis.software import around as software_around
 from app.analysis.starts import store as starts
@@ -13,6 +15,7 @@ from app.detection.context import Context
 from app.detection.jobs import JobMatch, job_behind, relevant, wanted
 from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
+from app.flows.connections import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +28,27 @@ class Asked:
     context: Context
     seen_at: datetime
     join_seconds: float  #: TimeWindow of the node's knobs
+    connection: Connection | None = None  #: outbound ones that have a peer
 
     @property
     def seen_at_unix(self) -> float:
         return self.seen_at.timestamp()
 
 
-async def load(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
-    """A few statements for any number of sightings."""
+async def load(session: WriteSession, day: date, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
+    """A few statements for any number of sightings of one day."""
     begun = await _starts(session, asked)
     software = await software_around(
         session, [(each.node_id, each.behaviour, each.context, each.seen_at) for each in asked]
     )
     matches = await _jobs(session, asked)
+    flows = await flows_of(session, day, dict(_connections(day, asked)))
     return {
         each: Surroundings(
             start=begun.get(each) or start_in_row(each.context, each.seen_at_unix),
             software=known,
             job=matches.get(each),
+            flows=flows.get((each.node_id, each.behaviour.behaviour_id), ()),
         )
         for each, known in zip(asked, software, strict=True)
     }
@@ -76,3 +82,9 @@ async def _jobs(session: WriteSession, asked: Sequence[Asked]) -> Mapping[Asked,
         )
         for each, wish in wishes.items()
     }
+
+
+def _connections(day: date, asked: Sequence[Asked]) -> Iterator[tuple[Judged, Behaviour]]:
+    for each in asked:
+        if each.connection:
+            yield Judged(each.node_id, each.behaviour.behaviour_id, day, each.connection), each.behaviour

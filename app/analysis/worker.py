@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from app.analysis import facts, standings, store, surroundings
+from app.analysis.flow_joins import late
 from app.analysis.software import heed_import
 from app.analysis.standings import Seen
 from app.analysis.starts import joins
@@ -28,6 +29,7 @@ from app.detection.surroundings import Surroundings
 from app.detection.windows_events import process_id
 from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
+from app.flows.connections import Connection, connection_of
 from app.observations.models import FreshSightings
 from app.observations.originals import Original, Originals
 from app.tuning.in_force import KnobsInForce
@@ -70,7 +72,15 @@ class Sighted:
 
     def asked(self, signer: Signer, join_seconds: float) -> Asked:
         node_id, role_id = self.fresh.node_id, self.fresh.role_id
-        return Asked(node_id, role_id, self.behaviour, self._context(signer), self.seen_at, join_seconds)
+        context = self._context(signer)
+        return Asked(node_id, role_id, self.behaviour, context, self.seen_at, join_seconds, self._connection)
+
+    @property
+    def _connection(self) -> Connection | None:
+        if self.original is None or self.behaviour.direction is not Direction.OUTBOUND:
+            return None
+        seen_at = self.original.observed_at or self.seen_at.timestamp()
+        return connection_of(str(self.fresh.node_id), str(self.behaviour.behaviour_id), self.original.columns, seen_at)
 
     def _context(self, signer: Signer) -> Context:
         query, columns = (self.original.query, self.original.columns) if self.original else ("", {})
@@ -85,6 +95,7 @@ async def work(database: Database, defaults: Knobs) -> None:
             while await facts.take_some(database):
                 pass
             await heed_import(database)
+            await late.look(database, utc_now())
             judged = await analyse_some(database, knobs)
         except Exception:
             log.exception("analysis_failed")
@@ -129,11 +140,11 @@ async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: i
             if not claimed:
                 return 0
             sighted = await _sighted(session, claimed)
+            await store.finish(session, [each.fresh_id for each in claimed])  # what is judged again queues anew
             await in_force.refresh(session)
             roles = await list_roles(session)
             for day in sorted({each.fresh.day for each in sighted}):
                 await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], in_force, roles)
-            await store.finish(session, [each.fresh_id for each in claimed])
     JUDGED.inc(len(sighted))
     return len(sighted)
 
@@ -168,7 +179,7 @@ async def _judge_day(
         each.asked(signed.get(each.image, Signer()), settings.time_window.join_seconds)
         for each, (settings, _) in zip(sighted, in_force, strict=True)
     ]
-    around = await surroundings.load(session, asked)
+    around = await surroundings.load(session, day, asked)
     judged = [
         _judge(each, question, known[each.seen], around[question], settings)
         for each, question, settings in zip(sighted, asked, in_force, strict=True)

@@ -35,6 +35,7 @@ class Trait(StrEnum):
     CARRIES = "carries"
     FORWARDS = "forwards"
     REMOTE_ACCESS = "remote_access"
+    SPEAKS_SSH = "speaks_ssh"
 
 
 class ProgramClass(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from app.detection.classes import Mismatch, Trait
 from app.detection.context import PeerScope, Trust
 from app.detection.deviation import Evidence
 from app.detection.evidence import Case, counted, line
+from app.detection.flow_evidence import flow_belies
 from app.detection.places import Place
 from app.detection.ports import only_transport, port_name
 from app.detection.tunnel_evidence import ends_a_tunnel
@@ -40,6 +41,8 @@ def context_evidence(case: Case) -> tuple[Evidence, ...]:
     against = [found for rule in _AGAINST if (found := rule(case))]
     belied = any(found.reason in _BELYING for found in against)
     favour = [found for rule in _IN_FAVOUR if (found := rule(case))]
+    if flow_belies(case):
+        favour = [found for found in favour if found.reason not in _OF_THE_PORT]
     return (*against, *(found for found in favour if not belied or found.reason in _UNCONDITIONAL))
 
 
@@ -239,3 +242,5 @@ _AGAINST: tuple[Rule, ...] = (
 _IN_FAVOUR: tuple[Rule, ...] = (_loopback, _expected_port, _dynamic_rpc, _familiar)
 _BELYING = frozenset({"never_networks", "port_belies_program", "script_host", "not_a_resolver"})
 _UNCONDITIONAL = frozenset({"loopback_only"})
+#: What speaks for a port says nothing when the flow shows another protocol on it.
+_OF_THE_PORT = frozenset({"expected_port", "dynamic_rpc", "known_vendor"})

@@ -9,6 +9,7 @@ from app.detection.context import Context
 from app.detection.context_evidence import UNCOMMON_PORT, allow_listed, context_evidence
 from app.detection.deviation import Analytic, Deviation, Evidence, Severity
 from app.detection.evidence import Case, line
+from app.detection.flow_evidence import flow_evidence
 from app.detection.history_words import peers
 from app.detection.job_evidence import job_evidence
 from app.detection.knobs import Knobs, Severities
@@ -33,6 +34,7 @@ _FAMILIES: tuple[Callable[[Case], _Lines], ...] = (
     process_evidence,
     job_evidence,
     software_evidence,
+    flow_evidence,
 )
 
 
@@ -42,15 +44,10 @@ def judge(
     standing: Standing,
     knobs: Knobs,
     surroundings: Surroundings = NOTHING_KNOWN,
-    *,
-    corroboration: tuple[Evidence, ...] = (),
 ) -> Deviation:
-    """The deviation that a behaviour is. Its score is the sum of the points of its evidence, cut at 0 and 100.
-
-    `corroboration`: lines that others found, e.g. in flow logs; they count like lines of context.
-    """
+    """The deviation that a behaviour is. Its score is the sum of the points of its evidence, cut at 0 and 100."""
     case = Case(behaviour, with_start(context, surroundings.start), standing, knobs, surroundings)
-    beside_history = (*(found for family in _FAMILIES for found in family(case)), *corroboration)
+    beside_history = tuple(found for family in _FAMILIES for found in family(case))
     evidence = (*statistical_evidence(case), *beside_history)
     if allow_listed(case):
         text = "The setting ProcessAllowList names this program: recorded only."
@@ -62,7 +59,7 @@ def judge(
         score=_score(evidence),
         severity=severity,
         analytic=analytic,
-        evidence=(*evidence, *held, *blind_spots(case, flows_known=bool(corroboration))),
+        evidence=(*evidence, *held, *blind_spots(case)),
     )
 
 

@@ -90,6 +90,15 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     user_writable: Points = 15  #: a folder into which any user may write
     odd_parent: Points = 10  #: a parent that the kind of program does not have
 
+    flow_tls: Points = 30  #: TLS where none belongs, or none where it does
+    flow_http: Points = 25  #: HTTP where none belongs
+    flow_ssh: Points = 30  #: SSH off its port, by a program that is no SSH client
+    flow_ssh_client: Points = 10  #: SSH off its port, by an SSH client
+    flow_violation: Points = 15  #: the port's own protocol, broken; of this and the next two one line at most
+    flow_failed: Points = 10  #: a protocol that the sensor could not tell
+    flow_attempts: Points = 5  #: attempts that nobody answered
+    flow_weak: Points = 15  #: most that a flow may add whose join is not firm
+
     known_vendor: Points = 10  #: signed by a vendor whose programs have ports of their own
     user_driven: Points = 15  #: a program whose user picks the ports
     dynamic_rpc: Points = 10  #: an RPC caller on a dynamic port of a private peer

@@ -1,4 +1,4 @@
-"""Names of ports, and what kind of service lives on them.
+"""Names of ports, and the transports of their services.
 
 Source: ports.tsv (IANA's registry; its first line says where it was taken from).
 """
@@ -8,12 +8,6 @@ from functools import cache
 from importlib.resources import files
 
 from app.detection.behaviour import Transport
-
-#: TLS from the first byte is normal here, so it is no mismatch. Source: Zeek's well-known ports, push services.
-TLS_PORTS = frozenset(
-    {443, 465, 563, 585, 614, 636, 853, 989, 990, 992, 993, 995, 2376, 3269, 5061, 5223, 5228, 5349, 5671, 5986, 6443}
-    | {6514, 6697, 8443, 8531, 8883, 9093, 9443}
-)
 
 #: Where people and their tools sign in from outside: SSH, Telnet, Apple Remote Desktop, RDP, screen sharing, WinRM.
 REMOTE_LOGIN = frozenset({22, 23, 3283, 3389, 5900, 5985, 5986})

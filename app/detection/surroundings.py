@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.detection.flow_facts import FlowFacts
 from app.detection.jobs import JobMatch
 from app.detection.process_start import ProcessStart
 from app.detection.software import KnownSoftware
@@ -14,6 +15,7 @@ class Surroundings:
     start: ProcessStart | None = None
     software: KnownSoftware | None = None
     job: JobMatch | None = None
+    flows: tuple[FlowFacts, ...] = ()  #: of its connections, the judged one first
 
 
 NOTHING_KNOWN = Surroundings()

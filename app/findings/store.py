@@ -104,11 +104,20 @@ async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int
         await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
 
 
+#: An entry of the same batch may wait already, with other behaviours.
+ADD_TO_QUEUE = """
+    ON CONFLICT (node_id, batch_id, day) DO UPDATE SET
+      behaviour_ids = q.behaviour_ids || excluded.behaviour_ids, line_numbers = q.line_numbers || excluded.line_numbers,
+      row_numbers = q.row_numbers || excluded.row_numbers, seen_at = q.seen_at || excluded.seen_at
+    WHERE NOT q.behaviour_ids @> excluded.behaviour_ids
+"""
+
+
 def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     """Queues open findings `f` of behaviours `b` with their rows. `chosen`: joins, conditions, perhaps a limit."""
     statement = f"""
-    INSERT INTO fresh_sightings (node_id, batch_id, day, batch_day, role_id,
-                                 behaviour_ids, line_numbers, row_numbers, seen_at, again)
+    INSERT INTO fresh_sightings AS q (node_id, batch_id, day, batch_day, role_id,
+                                      behaviour_ids, line_numbers, row_numbers, seen_at, again)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
@@ -117,7 +126,7 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
       {chosen}
     ) f
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
-    ON CONFLICT DO NOTHING
+    {ADD_TO_QUEUE}
     """  # noqa: S608 - constants
     return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
 
@@ -155,6 +164,15 @@ _OF_NODES = _judge_again(
     """,
     nodes=BigInteger(),
 )
+
+_OF_BEHAVIOURS = _judge_again(
+    """
+    JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id)
+      ON w.node_id = f.node_id AND w.behaviour_id = f.behaviour_id
+    WHERE f.day >= :first
+    """,
+    nodes=BigInteger(), behaviours=Uuid(),
+)  # fmt: skip
 
 #: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
 _OF_PROGRAMS = _judge_again(
@@ -222,6 +240,13 @@ async def judge_programs_again(session: WriteSession, programs: Collection[tuple
     if programs:
         platforms, paths = (list(column) for column in zip(*programs, strict=True))
         await session.execute(_OF_PROGRAMS, {"platforms": platforms, "paths": paths, "most": most})
+
+
+async def judge_behaviours_again(session: WriteSession, first: date, pairs: Collection[tuple[int, UUID]]) -> None:
+    """Queue open findings of (node, behaviour) pairs that were seen on `first` or later."""
+    if pairs:
+        nodes, behaviours = (list(column) for column in zip(*sorted(pairs), strict=True))
+        await session.execute(_OF_BEHAVIOURS, {"first": first, "nodes": nodes, "behaviours": behaviours})
 
 
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:

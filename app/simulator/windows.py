@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from zlib import crc32
 
+from app.detection.community_id import PROTOCOL_NUMBERS, community_id
 from app.simulator.lines import Columns
 from app.simulator.nodes import Node
-from app.simulator.peers import PROTOCOL_NUMBERS, community_id
 from app.simulator.processes import Bound, Day, Link, Process
 from app.simulator.profiles import Service, Signer, profile
 

@@ -128,7 +128,7 @@ def test_an_event_shows_the_peer_of_udp() -> None:
     row = sysmon_connection(Protocol="udp", DestinationPort="53")
     context = context_of(SYSMON_NET, row, node="n", signer=Signer())
     case = Case(recognised(SYSMON_NET, row), context, standing(), Knobs())
-    assert "UDP" not in " ".join(each.text for each in blind_spots(case, flows_known=False))
+    assert "UDP" not in " ".join(each.text for each in blind_spots(case))
 
 
 def test_rows_of_other_queries_stay_as_they_are() -> None:

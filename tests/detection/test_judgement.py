@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.context import Context, PeerScope, Signer, Trust
-from app.detection.deviation import Analytic, Evidence, Severity
+from app.detection.deviation import Analytic, Severity
 from app.detection.judgement import judge
 from app.detection.knobs import Knobs, knobs_from
 from app.detection.standing import Standing, Tally
-from tests.detection.worked import CHROME, GOOGLE, MICROSOFT, SVCHOST, UNSIGNED, behaviour, context, standing
+from tests.detection.worked import CHROME, GOOGLE, MICROSOFT, SVCHOST, UNSIGNED, a_flow, behaviour, context, standing
 
 WORD = r"C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE"
 STEAM = r"C:\Program Files (x86)\Steam\steam.exe"
@@ -240,8 +240,8 @@ def test_anything_else_against_such_a_program_alerts(what, facts, known):
 
 
 def test_flow_logs_against_such_a_program_alert():
-    flow = Evidence("flow_mismatch", 15, "8888 without HTTP")
-    found = judge(behaviour(CHROME, 8888), context(GOOGLE), USUAL, Knobs(), corroboration=(flow,))
+    broken = a_flow(8888, violations=("HTTP: not a http reply line",))
+    found = judge(behaviour(CHROME, 8888), context(GOOGLE), USUAL, Knobs(), broken)
     assert found.severity is Severity.HIGH
 
 
@@ -269,11 +269,10 @@ def test_the_first_signature_of_a_new_program_is_no_change():
 
 
 def test_flow_logs_add_to_the_score():
-    flow = Evidence("flow_mismatch", 30, "443 without TLS")
     agent = behaviour("/Library/Storage/File System/agent", 443)
     known = standing(port=(5900, 199), **FLEET)
     assert judge(agent, context(UNSIGNED), known, Knobs()).severity is Severity.NONE
-    assert judge(agent, context(UNSIGNED), known, Knobs(), corroboration=(flow,)).severity is Severity.HIGH
+    assert judge(agent, context(UNSIGNED), known, Knobs(), a_flow(443)).severity is Severity.HIGH
 
 
 def test_an_allow_listed_program_is_recorded_only():
@@ -344,10 +343,21 @@ def test_the_score_is_the_sum_of_its_evidence(what, facts, known):
     assert all(each.text.endswith((".", "]")) and re.fullmatch("[a-z_]+", each.reason) for each in deviation.evidence)
 
 
-@given(NETWORK, CONTEXTS, STANDINGS, st.integers(0, 100))
-def test_more_evidence_never_lowers_a_score(what, facts, known, points):
-    flow = Evidence("flow_mismatch", points, "seen")
-    before, after = judge(what, facts, known, Knobs()), judge(what, facts, known, Knobs(), corroboration=(flow,))
+FLOWS = st.builds(
+    a_flow,
+    st.integers(1, 65535) | st.sampled_from([22, 80, 443, 8080]),
+    services=st.frozensets(st.sampled_from(["tls", "http", "ssh", "socks", "quic"])),
+    violations=st.sampled_from([(), ("HTTP: odd",), ("FAILED: APPLAYER_UNEXPECTED_PROTOCOL",)]),
+    failed_services=st.sampled_from([frozenset(), frozenset({"failed"})]),
+    one_sided=st.booleans(),
+    is_firm=st.booleans(),
+    attempts=st.integers(0, 9),
+)
+
+
+@given(NETWORK, CONTEXTS, STANDINGS, FLOWS)
+def test_flow_evidence_never_lowers_a_score(what, facts, known, around):
+    before, after = judge(what, facts, known, Knobs()), judge(what, facts, known, Knobs(), around)
     assert after.score >= before.score
     assert after.severity.reaches(before.severity)
 

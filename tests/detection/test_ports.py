@@ -1,7 +1,7 @@
 import pytest
 
 from app.detection.behaviour import Transport
-from app.detection.ports import TLS_PORTS, is_registered, only_transport, port_name
+from app.detection.ports import is_registered, only_transport, port_name
 
 TCP, UDP = Transport.TCP, Transport.UDP
 
@@ -18,8 +18,3 @@ def test_iana_names_a_port(port, transport, name):
 @pytest.mark.parametrize(("port", "only"), [(5900, TCP), (22, TCP), (500, UDP), (53, None), (3389, None), (4782, None)])
 def test_some_services_use_one_transport_only(port, only):
     assert only_transport(port) is only
-
-
-def test_tls_is_at_home_on_its_ports():
-    assert {443, 993, 8443} <= TLS_PORTS
-    assert not {80, 22, 6666} & TLS_PORTS

@@ -2,8 +2,10 @@
 
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport, port_bucket
 from app.detection.context import Context, PeerScope, Signer, Trust
+from app.detection.flow_facts import FlowFacts
 from app.detection.paths import file_name, normalised
 from app.detection.standing import Standing, Tally
+from app.detection.surroundings import Surroundings
 
 MICROSOFT = Signer(Trust.TRUSTED, "Microsoft Windows")
 UNSIGNED = Signer(Trust.UNSIGNED)
@@ -39,3 +41,12 @@ def standing(**counts):
         days=counts.pop("days", 30),
         **counts,
     )
+
+
+def a_flow(port, *, joined_by="Community ID", skew_seconds=19 * 3600.0, is_firm=True, **facts):
+    """Surroundings with one flow of 34 packets, in which a sensor that knows every protocol recognised none."""
+    talked = {"packets_out": 14, "packets_in": 20, "bytes_out": 700, "bytes_in": 900}
+    sees = {"sees": frozenset({"tls", "http", "ssh", "violations"})}
+    given = talked | sees | {"transport": Transport.TCP} | facts
+    how = {"joined_by": joined_by, "skew_seconds": skew_seconds, "is_firm": is_firm}
+    return Surroundings(flows=(FlowFacts("zeek", "dmz-1", "CwSL8u", port=port, **how, **given),))

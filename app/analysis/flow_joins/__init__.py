@@ -1,0 +1,1 @@
+"""Flows that are stored, joined with the connections that are judged."""
