@@ -51,7 +51,7 @@ class Inflated:
     def rest(self) -> bytes:
         """What is left when the stream ends. Raises: UnreadableStream."""
         if self._is_gzip and not self._inflater.eof:
-            raise UnreadableStream("the gzip data is cut")
+            raise UnreadableStream("the gzip data is cut or broken")
         return self._head
 
     def _gunzip(self, chunk: bytes) -> Iterator[bytes]:
@@ -65,7 +65,10 @@ class Inflated:
                 piece = self._inflater.decompress(chunk, PIECE_BYTES)
             except BROKEN_GZIP as error:
                 raise UnreadableStream(f"the gzip data is broken: {error}") from error
-            chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            if not piece and len(rest) == len(chunk):
+                raise UnreadableStream("the gzip data is broken: it goes nowhere")
+            chunk = rest
             yield bytes(piece)
 
     def _count(self, size: int) -> None:

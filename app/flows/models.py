@@ -43,7 +43,7 @@ class FlowSensor(Table):
 
 
 class Flow(Table):
-    """One flow with all that its sensor's logs have said of it so far. Its day is last in the key: it may be unknown."""
+    """One flow with all that its sensor's logs have said of it so far. The key ends with the day: it may be unknown."""
 
     __tablename__ = "flows"
     __table_args__ = (

@@ -183,9 +183,9 @@ class FlowReader:
 
     def _check(self, part: FlowRecord) -> None:
         if part.started_at < self._span.earliest:
-            raise BadField(_TIME_FIELDS[part.tool], self._span.too_old, str(part.started_at))
+            raise BadField(_TIME_FIELDS[part.tool], self._span.too_old, part.started_at)
         if part.started_at >= self._span.latest:
-            raise BadField(_TIME_FIELDS[part.tool], self._span.too_new, str(part.started_at))
+            raise BadField(_TIME_FIELDS[part.tool], self._span.too_new, part.started_at)
 
 
 _TIME_FIELDS = {"zeek": "ts", "suricata": "timestamp"}
