@@ -85,6 +85,7 @@ async def test_skipped_lines_are_told_with_file_line_and_field(clean: Database, 
         (gzip.compress(recorded("conn"))[:-100], "gzip data is cut"),
         (None, "No such file"),
     ],
+    ids=["stranger", "cut", "missing"],
 )
 async def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_read(
     clean: Database, tmp_path: Path, content: bytes | None, problem: str

@@ -46,21 +46,21 @@ def test_the_lines_of_another_tool_are_left_aside_when_one_was_asked_for() -> No
     assert (account.logs, account.ignored) == ({"zeek/conn": 2}, {"suricata/flow": 1})
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"listening on eth0\n",
-        b"no end of line",
-        b'{"level": "info"}\n',
-        b'{"unfinished": ',
-        b"[1, 2]\n",
-        b"# a comment\n# another\nvalue = 1\n",
-        b"\x7fELF" + bytes(range(256)) * 10,
-        b"x" * (lines.LINE_MAX_BYTES * 3),
-        gzip.compress(b"listening on eth0\n"),
-        "ts\tuid\n1\t2\n".encode("utf-16"),
-    ],
-)
+STRANGERS = {
+    "text": b"listening on eth0\n",
+    "text-without-end": b"no end of line",
+    "other-json": b'{"level": "info"}\n',
+    "cut-json": b'{"unfinished": ',
+    "list": b"[1, 2]\n",
+    "comments": b"# a comment\n# another\nvalue = 1\n",
+    "program": b"\x7fELF" + bytes(range(256)) * 10,
+    "one-long-line": b"x" * (lines.LINE_MAX_BYTES * 3),
+    "compressed": gzip.compress(b"listening on eth0\n"),
+    "utf-16": "ts\tuid\n1\t2\n".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("content", STRANGERS.values(), ids=STRANGERS)
 def test_what_is_no_flow_log_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(NotAFlowLog, match="not a Zeek log"):
         read(content)
@@ -72,7 +72,13 @@ def test_a_stranger_is_not_read_to_its_end() -> None:
         list(reader.read(b"stranger\n" * (STRANGE_LINES_MAX + 1)))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b""), text("conn", CONN).partition(b"#types")[0]])
+EMPTY = {
+    "nothing": b"", "blank": b"\n\n", "compressed": gzip.compress(b""),
+    "header": text("conn", CONN).partition(b"#types")[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", EMPTY.values(), ids=EMPTY)
 def test_an_empty_log_is_none_the_worse(content: bytes) -> None:
     assert read(content) == ([], Account())
 

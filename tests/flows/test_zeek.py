@@ -71,6 +71,11 @@ def test_a_header_says_its_own_marks() -> None:
     assert one(content.encode()).failed_services == {"ftp", "krb5"}
 
 
+def test_addresses_are_canonical() -> None:
+    part = one(text("conn", CONN | {"id.orig_h": "FE80:0:0:0::1%eth0", "id.resp_h": "2001:DB8::0:1"}))
+    assert (part.origin[0], part.responder[0]) == ("fe80::1", "2001:db8::1")
+
+
 @pytest.mark.parametrize(
     "ts", [STARTED_AT, 1692161674550.755, "2023-08-16T04:54:34.550755Z", "2023-08-16T06:54:34.550755+0200"]
 )
