@@ -147,6 +147,13 @@ async def test_a_sensor_is_known_by_what_it_ever_wrote(clean: Database) -> None:
     assert zeek.received_at == DAY
 
 
+async def test_a_sensors_commits_use_up_no_ids(clean: Database) -> None:
+    await keep(clean, *(text("conn", CONN | {"uid": f"C{n}"}) for n in range(5)))
+    await keep(clean, text("conn", CONN), sensor="core")
+    ((first,), (second,)) = await ask(clean, "SELECT sensor_id FROM flow_sensors ORDER BY 1")
+    assert second == first + 1
+
+
 async def test_the_names_of_a_sensor_do_not_grow_without_end(clean: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SENSOR_NAMES_MAX", 3)
     await keep(clean, *(text("conn", CONN | {"service": f"s{n},t{n}"}) for n in range(4)))
