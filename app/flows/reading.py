@@ -107,7 +107,7 @@ class FlowReader:
         for line in self._lines.last():
             parts += self._parts([line], is_whole=line is None or line.startswith(b"{"))
         if self._strange and not self._recognised:
-            raise NotAFlowLog()
+            raise NotAFlowLog
         return parts
 
     def _parts(self, lines: list[bytes | None], *, is_whole: bool = True) -> Iterator[FlowRecord]:
