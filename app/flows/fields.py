@@ -29,20 +29,22 @@ SAME_PROTOCOL = {"ssl": "tls", "dce_rpc": "dcerpc", "krb": "krb5", "krb_tcp": "k
 class BadField(Exception):
     """A line that says something impossible. `problem` is stable; `sample` is what stood there, fit for a terminal."""
 
-    def __init__(self, field: str, problem: str, value: object = "") -> None:
+    def __init__(self, field: str, problem: str, value: object = None) -> None:
         super().__init__(f"{field}: {problem}" if field else problem)
         self.field = field
         self.problem = problem
-        self.sample = ascii(value)[:SAMPLE_CHARACTERS] if value not in {"", None} else ""
+        self.sample = "" if value is None or value == "" else ascii(str(value)[:SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS]
+
+
+def _bad(field: str, problem: str, value: object) -> BadField:
+    return BadField(field, "missing" if value is None or value == "" else problem, value)
 
 
 def identifier(field: str, value: object) -> str:
     """A flow's name: Zeek's uid is text, Suricata's flow_id a number. Raises: BadField."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not text:
-        raise BadField(field, "missing" if value in {None, ""} else "not an identifier", str(value))
-    if not IDENTIFIER.match(text):
-        raise BadField(field, "not an identifier", text)
+    if not isinstance(text, str) or not IDENTIFIER.match(text):
+        raise _bad(field, "not an identifier", value)
     return text
 
 
@@ -50,14 +52,14 @@ def port(field: str, value: object) -> int:
     """Raises: BadField."""
     number = _whole(value)
     if number is None or number > 65535:  # noqa: PLR2004 - the last port
-        raise BadField(field, _missing_or(value, "not a port from 0 to 65535"), str(value))
+        raise _bad(field, "not a port from 0 to 65535", value)
     return number
 
 
 def address(field: str, value: object) -> str:
     """In canonical text; IPv4 in IPv6 is IPv4, a zone is dropped. Raises: BadField."""
     if not isinstance(value, str):
-        raise BadField(field, _missing_or(value, "not an address"), str(value))
+        raise _bad(field, "not an address", value)
     try:
         return _canonical(value[:ADDRESS_CHARACTERS])
     except ValueError:
@@ -74,7 +76,7 @@ def _canonical(text: str) -> str:
 def transport(field: str, value: object) -> Transport | None:
     """None for a protocol without ports, or none of ours. Raises: BadField."""
     if not isinstance(value, str) or not value:
-        raise BadField(field, _missing_or(value, "not a protocol"), str(value))
+        raise _bad(field, "not a protocol", value)
     return TRANSPORTS.get(value.lower())
 
 
@@ -84,11 +86,11 @@ def instant(field: str, value: object) -> float:
     if seconds is None and isinstance(value, str):
         seconds = _iso(value)
     if seconds is None:
-        raise BadField(field, _missing_or(value, "not a time"), str(value))
+        raise _bad(field, "not a time", value)
     if seconds >= MILLISECONDS_FROM:
         seconds /= 1000
     if not EARLIEST <= seconds < LATEST:
-        raise BadField(field, "not a credible time", str(value))
+        raise BadField(field, "not a credible time", value)
     return round(seconds, 6)
 
 
@@ -106,7 +108,7 @@ def duration(field: str, value: object) -> float | None:
         return None
     seconds = _number(value)
     if seconds is None or not 0 <= seconds < LATEST:
-        raise BadField(field, "not a duration", str(value))
+        raise BadField(field, "not a duration", value)
     return seconds
 
 
@@ -116,7 +118,7 @@ def count(field: str, value: object) -> int | None:
         return None
     number = _whole(value)
     if number is None:
-        raise BadField(field, "not a count", str(value))
+        raise BadField(field, "not a count", value)
     return number
 
 
@@ -125,7 +127,7 @@ def word(field: str, value: object, characters: int = TEXT_CHARACTERS) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadField(field, "not text", str(value))
+        raise BadField(field, "not text", value)
     return clean(value)[:characters]
 
 
@@ -160,7 +162,3 @@ def _number(value: object) -> float | None:
     else:
         return None
     return number if isfinite(number) else None
-
-
-def _missing_or(value: object, problem: str) -> str:
-    return "missing" if value is None or value == "" else problem

@@ -46,7 +46,7 @@ class Unread:
 class Summary:
     """What became of all files together."""
 
-    files: int = 0
+    files: int = 0  #: read to their end
     lines: int = 0
     kept: Kept = field(default_factory=Kept)
     logs: dict[str, int] = field(default_factory=dict)
@@ -54,8 +54,9 @@ class Summary:
     faults: dict[tuple[str, str], tuple[str, Fault]] = field(default_factory=dict)  #: with the first file
     unread: list[Unread] = field(default_factory=list)
 
-    def add(self, path: Path, account: Account) -> None:
-        self.files += 1
+    def add(self, path: Path, account: Account, problem: Unread | None) -> None:
+        self.files += problem is None
+        self.unread += [problem] if problem else []
         self.lines += account.lines
         for mine, theirs in ((self.logs, account.logs), (self.ignored, account.ignored)):
             for name, lines in theirs.items():
@@ -95,9 +96,7 @@ async def import_flows(database: Database, wanted: Import, *, quiet: bool) -> Su
         for file in files:
             reader = FlowReader(wanted.sensor, tool=wanted.tool, span=days.span)
             problem = await _take(file, reader, keeper, progress)
-            if problem is not None:
-                summary.unread.append(problem)
-            summary.add(file.path, reader.account)
+            summary.add(file.path, reader.account, problem)
         await keeper.commit()
     return summary
 
@@ -132,7 +131,7 @@ def _totals(summary: Summary) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", style="bold")
     table.add_column()
-    table.add_row(f"{summary.files:,}", "files")
+    table.add_row(f"{summary.files:,}", "files read")
     table.add_row(f"{summary.lines:,}", "lines")
     kept = summary.kept
     table.add_row(f"{kept.new:,}", "new flows", style="green" if kept.new else "")

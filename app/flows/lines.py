@@ -51,7 +51,7 @@ class Inflated:
     def rest(self) -> bytes:
         """What is left when the stream ends. Raises: UnreadableStream."""
         if self._is_gzip and not self._inflater.eof:
-            raise UnreadableStream("the gzip data is cut")
+            raise UnreadableStream("the gzip data is cut or broken")
         return self._head
 
     def _gunzip(self, chunk: bytes) -> Iterator[bytes]:
@@ -65,7 +65,10 @@ class Inflated:
                 piece = self._inflater.decompress(chunk, PIECE_BYTES)
             except BROKEN_GZIP as error:
                 raise UnreadableStream(f"the gzip data is broken: {error}") from error
-            chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+            if not piece and len(rest) == len(chunk):
+                raise UnreadableStream("the gzip data is broken: it goes nowhere")
+            chunk = rest
             yield bytes(piece)
 
     def _count(self, size: int) -> None:
@@ -84,31 +87,32 @@ class Lines:
     """Cuts pieces into lines. Of one that is longer than the limit only the fact is kept."""
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._dropped_bytes = 0  #: of a line that is too long
+        self._held: list[bytes] = []
+        self._size = 0  #: of the line that has not ended, held or not
 
     def of(self, piece: bytes) -> list[bytes | None]:
-        """Whole lines without their end; None for one that is too long. Raises: UnreadableStream."""
-        *lines, rest = piece.split(b"\n")
-        if not lines:
-            self._keep(self._rest + rest)
+        """Lines that ended, without their end; None for one that is too long. Raises: UnreadableStream."""
+        first, *others = piece.split(b"\n")
+        self._hold(first)
+        if not others:
             return []
-        lines[0] = self._rest + lines[0]
-        found: list[bytes | None] = [line if len(line) <= LINE_MAX_BYTES else None for line in lines]
-        if self._dropped_bytes:
-            found[0] = None
-        self._dropped_bytes = 0
-        self._keep(rest)
+        found = [self._line(), *(line if len(line) <= LINE_MAX_BYTES else None for line in others[:-1])]
+        self._held, self._size = [], 0
+        self._hold(others[-1])
         return found
-
-    def _keep(self, rest: bytes) -> None:
-        if self._dropped_bytes or len(rest) > LINE_MAX_BYTES:
-            self._dropped_bytes += len(rest)
-            rest = b""
-        if self._dropped_bytes > ENDLESS_BYTES:
-            raise UnreadableStream(f"a line of more than {ENDLESS_BYTES:,} bytes")
-        self._rest = rest
 
     def last(self) -> list[bytes | None]:
         """What stands after the last end of line, if anything does."""
-        return [None] if self._dropped_bytes else [self._rest] if self._rest else []
+        return [self._line()] if self._size else []
+
+    def _hold(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > ENDLESS_BYTES:
+            raise UnreadableStream(f"a line of more than {ENDLESS_BYTES:,} bytes")
+        if self._size > LINE_MAX_BYTES:
+            self._held.clear()
+        elif part:
+            self._held.append(part)
+
+    def _line(self) -> bytes | None:
+        return None if self._size > LINE_MAX_BYTES else b"".join(self._held)

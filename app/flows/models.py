@@ -44,7 +44,7 @@ class FlowSensor(Table):
 
 
 class Flow(Table):
-    """One flow with all that its sensor's logs have said of it so far."""
+    """One flow with all that its sensor's logs have said of it so far. The key ends with the day: it may be unknown."""
 
     __tablename__ = "flows"
     __table_args__ = (
@@ -56,9 +56,9 @@ class Flow(Table):
         BY_DAY,
     )
 
-    day: Mapped[date] = mapped_column(Date, primary_key=True, doc="UTC day of started_at")
     sensor_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     flow_id: Mapped[str] = mapped_column(Text, primary_key=True, doc="Zeek's uid, Suricata's flow_id")
+    day: Mapped[date] = mapped_column(Date, primary_key=True, doc="UTC day of started_at")
     started_at: Mapped[datetime] = mapped_column(INSTANT, doc="by the sensor's clock")
     transport: Mapped[str] = mapped_column(Text, doc="empty until a line said it")
     origin_address: Mapped[str] = mapped_column(Text)

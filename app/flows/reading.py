@@ -23,6 +23,9 @@ CUT_LAST = "no end of line: it was cut, or is still being written"
 class NotAFlowLog(Exception):
     """Not one line of it is of a Zeek log or a Suricata EVE log."""
 
+    def __init__(self) -> None:
+        super().__init__("not a Zeek log (text with its # header, or JSON) and not a Suricata EVE log")
+
 
 @dataclass(slots=True)
 class Fault:
@@ -65,7 +68,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Starts of the flows that are wanted, in unix seconds; `said` names the bounds to a person."""
+    """Starts of the flows that are wanted, in unix seconds; the texts say to a person what is wrong with others."""
 
     earliest: float = EARLIEST
     latest: float = LATEST
@@ -104,7 +107,7 @@ class FlowReader:
         for line in self._lines.last():
             parts += self._parts([line], is_whole=line is None or line.startswith(b"{"))
         if self._strange and not self._recognised:
-            raise _STRANGE
+            raise NotAFlowLog
         return parts
 
     def _parts(self, lines: list[bytes | None], *, is_whole: bool = True) -> Iterator[FlowRecord]:
@@ -132,7 +135,7 @@ class FlowReader:
             return None
         self.account.lines += 1
         if line is None:
-            raise BadField("", "longer than any line of a log") if self._recognised else _STRANGE
+            raise BadField("", "longer than any line of a log") if self._recognised else NotAFlowLog()
         if line.startswith(b"{"):
             return self._from_json(line)
         if not self._text.log:
@@ -178,18 +181,17 @@ class FlowReader:
     def _stranger(self, line: bytes) -> Exception:
         self._strange += 1
         if self._strange > STRANGE_LINES_MAX and not self._recognised:
-            return _STRANGE
+            return NotAFlowLog()
         return BadField("", "not a line of a flow log", line[:SAMPLE_CHARACTERS].decode("utf-8", "replace"))
 
     def _check(self, part: FlowRecord) -> None:
         if part.started_at < self._span.earliest:
-            raise BadField(_TIME_FIELDS[part.tool], self._span.too_old, str(part.started_at))
+            raise BadField(_TIME_FIELDS[part.tool], self._span.too_old, part.started_at)
         if part.started_at >= self._span.latest:
-            raise BadField(_TIME_FIELDS[part.tool], self._span.too_new, str(part.started_at))
+            raise BadField(_TIME_FIELDS[part.tool], self._span.too_new, part.started_at)
 
 
 _TIME_FIELDS = {"zeek": "ts", "suricata": "timestamp"}
-_STRANGE = NotAFlowLog("not a Zeek log (text with its # header, or JSON) and not a Suricata EVE log")
 
 
 def _printable(name: str) -> str:

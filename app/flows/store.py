@@ -16,29 +16,38 @@ from app.flows.records import FlowRecord, Tool
 #: Names come from the input: past so many a sensor's set grows no more.
 SENSOR_NAMES_MAX = 200
 
-UPSERT_SENSOR = """
-INSERT INTO flow_sensors AS s (name, tool, first_flow_at, last_flow_at, received_at, logs, services)
-VALUES (:name, :tool, :first_flow_at, :last_flow_at, :received_at, CAST(:logs AS text[]), CAST(:services AS text[]))
-ON CONFLICT (name, tool) DO UPDATE SET
-  first_flow_at = least(s.first_flow_at, excluded.first_flow_at),
-  last_flow_at = greatest(s.last_flow_at, excluded.last_flow_at),
-  received_at = greatest(s.received_at, excluded.received_at),
-  logs = ARRAY(SELECT DISTINCT unnest(s.logs || excluded.logs) ORDER BY 1 LIMIT :most),
-  services = ARRAY(SELECT DISTINCT unnest(s.services || excluded.services) ORDER BY 1 LIMIT :most)
+INSERT_SENSOR = """
+INSERT INTO flow_sensors (name, tool, first_flow_at, last_flow_at, received_at, logs, services)
+VALUES (:name, :tool, :first_flow_at, :last_flow_at, :received_at, '{}', '{}')
+ON CONFLICT DO NOTHING
+"""
+
+UPDATE_SENSOR = """
+UPDATE flow_sensors SET
+  first_flow_at = least(first_flow_at, :first_flow_at),
+  last_flow_at = greatest(last_flow_at, :last_flow_at),
+  received_at = greatest(received_at, :received_at),
+  logs = ARRAY(SELECT DISTINCT unnest(logs || CAST(:logs AS text[])) ORDER BY 1 LIMIT :most),
+  services = ARRAY(SELECT DISTINCT unnest(services || CAST(:services AS text[])) ORDER BY 1 LIMIT :most)
+WHERE name = :name AND tool = :tool
 RETURNING sensor_id
 """
 
-#: Plans are kept, and one made while a day was young would read that whole day.
+#: All is found by key, planned anew for each commit: a plan made while a day was empty would read all of it later.
 KEYS_ONLY = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true)
+       set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)
 """
 
+#: OFFSET 0 keeps the look-up a look-up: an empty day seems cheap to read from the other side.
 SELECT_KEPT = """
-SELECT f.* FROM unnest(CAST(:flow_ids AS text[]), CAST(:first_days AS date[]), CAST(:last_days AS date[]))
-                AS asked(flow_id, first_day, last_day)
-JOIN flows AS f ON f.sensor_id = :sensor_id AND f.flow_id = asked.flow_id
-               AND f.day BETWEEN asked.first_day AND asked.last_day
+SELECT kept.* FROM unnest(CAST(:flow_ids AS text[]), CAST(:first_days AS date[]), CAST(:last_days AS date[]))
+                   AS asked(flow_id, first_day, last_day)
+CROSS JOIN LATERAL (
+  SELECT * FROM flows AS f
+  WHERE f.sensor_id = :sensor_id AND f.flow_id = asked.flow_id AND f.day BETWEEN asked.first_day AND asked.last_day
+  OFFSET 0
+) AS kept
 """
 
 DELETE_FLOWS = """
@@ -81,9 +90,15 @@ class Asked:
 
 
 async def lock_sensor(session: WriteSession, seen: SeenSensor) -> int:
-    """Write what was seen of the sensor, and hold its row until the end of the transaction. Returns its id."""
-    named = {name: getattr(seen, name) for name in SeenSensor.__slots__}
-    sensor_id = await session.scalar(text(UPSERT_SENSOR), named | {"most": SENSOR_NAMES_MAX})
+    """Write what was seen of the sensor, and hold its row until the end of the transaction. Returns its id.
+
+    Only a sensor without a row is inserted: an INSERT that finds one uses up an id each time.
+    """
+    named = {name: getattr(seen, name) for name in SeenSensor.__slots__} | {"most": SENSOR_NAMES_MAX}
+    sensor_id = await session.scalar(text(UPDATE_SENSOR), named)
+    if sensor_id is None:
+        await session.execute(text(INSERT_SENSOR), named)
+        sensor_id = await session.scalar(text(UPDATE_SENSOR), named)
     assert isinstance(sensor_id, int)
     await session.execute(text(KEYS_ONLY))
     return sensor_id

@@ -143,7 +143,7 @@ def _count(flow: Event, name: str) -> int | None:
 def _object(event: Event, name: str) -> Event:
     value = event.get(name, {})
     if not isinstance(value, dict):
-        raise BadField(name, "not an object", str(value))
+        raise BadField(name, "not an object", value)
     return value
 
 

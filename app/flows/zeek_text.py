@@ -50,7 +50,7 @@ class ZeekText:
 
     def _columns(self, name: str, columns: tuple[str, ...]) -> None:
         if len(columns) > MOST_COLUMNS:
-            raise BadField(name, "too many columns", str(len(columns)))
+            raise BadField(name, "too many columns", len(columns))
         if name == "#fields":
             self._names, self._types = columns, ()
         else:
@@ -75,7 +75,7 @@ class ZeekText:
         except UnicodeDecodeError:
             columns = line.decode("utf-8", "surrogateescape").split(self._separator)
         if len(columns) != len(self._names):
-            raise BadField("", f"not {len(self._names)} columns: the line was cut or run together", f"{len(columns)}")
+            raise BadField("", f"not {len(self._names)} columns: the line was cut or run together", len(columns))
         columns.append(self._unset)
         picked = self._pick(columns)
         if not line.isascii():

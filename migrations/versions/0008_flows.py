@@ -27,9 +27,9 @@ def upgrade() -> None:
     op.create_index("uq_flow_sensors_name_tool", "flow_sensors", ["name", "tool"], unique=True)
     op.create_table(
         "flows",
-        sa.Column("day", sa.Date(), nullable=False),
         sa.Column("sensor_id", sa.Integer(), nullable=False),
         sa.Column("flow_id", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("transport", sa.Text(), nullable=False),
         sa.Column("origin_address", sa.Text(), nullable=False),
@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("packets_out", sa.BigInteger(), nullable=True),
         sa.Column("packets_in", sa.BigInteger(), nullable=True),
         sa.Column("one_sided", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("day", "sensor_id", "flow_id", name=op.f("pk_flows")),
+        sa.PrimaryKeyConstraint("sensor_id", "flow_id", "day", name=op.f("pk_flows")),
         postgresql_partition_by="RANGE (day)",
     )
     op.create_index("ix_flows_community_id", "flows", ["community_id", "started_at"], unique=False)

@@ -102,7 +102,9 @@ def test_a_scenario_gets_its_verdict(scenario: dict[str, Any]) -> None:
     behaviour = shown(Platform(FLEETS[name].platform), scenario["path"], way, port, unit_of(scenario))
     node = FLEETS[name].node_of(role)
     standing = history_of(name).standing(node, role, None, behaviour)
-    deviation = judge(behaviour, context_of(scenario, node), standing, Knobs(), Surroundings(flows=flows_of(scenario, port)))
+    deviation = judge(
+        behaviour, context_of(scenario, node), standing, Knobs(), Surroundings(flows=flows_of(scenario, port))
+    )
     found, expected = (FROM_LEAST.index(Severity(each)) for each in (deviation.severity, scenario["expected"]))
     says = [f"{each.points:+g} {each.text}" for each in deviation.evidence]
     assert (found >= expected) if scenario["id"][0] in "WM" else (found <= expected), says
