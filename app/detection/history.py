@@ -45,6 +45,11 @@ class _Group:
         used = sorted(((bucket, count) for bucket, count in units if count), key=lambda each: (-each[1], each[0]))
         return tuple(used[:MOST_PORTS])
 
+    def known_days(self, subject: UUID, day: int | None) -> int | None:
+        """Days of the group's history since it first showed the subject, on whichever node."""
+        shown = set().union(*self.seen.get(subject, {}).values()) - {day}
+        return sum(each >= min(shown) for each in self.days - {day}) if shown else None
+
     def new_programs_per_day(self) -> float:
         """Programs first seen on a day after the learning period, or Good and Turing's estimate where none is over."""
         settled = sorted(self.days)[LEARNING_DAYS:]
@@ -87,6 +92,8 @@ class History:
             new_to_role=bool(role) and not alone and group is everywhere,
             platform_behaviour=everywhere.tally(subjects.behaviour, node, day),
             platform_everything=everywhere.tally(subjects.everything, node, day),
+            behaviour_days=group.known_days(subjects.behaviour, day),
+            program_days=group.known_days(subjects.program, day),
         )
 
     def _peers(self, node: str, role: str, platform: Platform, subjects: Subjects) -> tuple[_Group, str]:

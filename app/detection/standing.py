@@ -65,3 +65,5 @@ class Standing:
     new_to_role: bool = False  #: the role has other nodes, and none of them ever ran the program so
     platform_behaviour: Tally = Tally()  #: as `behaviour`, on all nodes of the platform
     platform_everything: Tally = Tally()  #: as `everything`, on all nodes of the platform
+    behaviour_days: int | None = None  #: days since the group first showed the behaviour; None before it ever did
+    program_days: int | None = None  #: days since the group first showed the program with this direction and transport

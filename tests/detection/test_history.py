@@ -99,3 +99,11 @@ def test_the_order_of_sightings_and_their_repetition_change_nothing(sightings, c
         for what in (WEB, ODD):
             expected = history(*sightings).standing(node, "pc", 3, what)
             assert history(*shuffled).standing(node, "pc", 3, what) == expected
+
+
+def test_a_history_tells_for_how_many_of_its_days_it_has_known_a_program_and_its_port():
+    known = history(*(("a", "pc", day, BROWSER) for day in range(10)), ("b", "pc", 6, WEB), ("a", "pc", 8, ODD))
+    after = known.standing("z", "pc", None, ODD)
+    assert (after.program_days, after.behaviour_days) == (4, 2)
+    then = known.standing("z", "pc", 8, ODD)
+    assert (then.program_days, then.behaviour_days) == (3, None)
