@@ -22,6 +22,7 @@ from app.detection.knobs import Knobs
 from app.detection.recognition import signer_of
 from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
+from app.findings.roll_outs import gather_roll_outs
 from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
@@ -154,18 +155,21 @@ async def _judge_day(
         _judge(each, question, known[each.seen], around[question], knobs)
         for each, question in zip(sighted, asked, strict=True)
     ]
-    await _keep(session, day, judged)
+    await _keep(session, day, judged, knobs)
     await judge_again(session, day, newly_signed)
     await standings.count(session, day, {each.seen for each in sighted})
 
 
-async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) -> None:
+async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding], knobs: Knobs) -> None:
     heavy = [each for each in judged if each.deviation.severity is not Severity.NONE]
     light = {(each.where.node_id, each.deviation.behaviour.behaviour_id) for each in judged} - {
         (each.where.node_id, each.deviation.behaviour.behaviour_id) for each in heavy
     }
-    await withdraw(session, day, light, utc_now())
-    await open_findings(session, heavy, utc_now())
+    now = utc_now()
+    withdrawn = await withdraw(session, day, light, now)
+    await open_findings(session, heavy, now)
+    shown = {each.deviation.behaviour.behaviour_id for each in heavy}
+    await gather_roll_outs(session, shown | withdrawn, knobs, now)
     for each in heavy:
         FOUND.labels(each.deviation.severity.value).inc()
 

@@ -47,6 +47,13 @@ class Vouching(Struct, frozen=True, forbid_unknown_fields=True):
     halving_days: Annotated[float, Meta(gt=0, le=3650)] = 1.0  #: own earlier days that halve a novelty
 
 
+class RollOuts(Struct, frozen=True, forbid_unknown_fields=True):
+    """On how many nodes within how many hours the same new behaviour is one finding of the fleet."""
+
+    nodes: Annotated[int, Meta(ge=2, le=1_000_000)] = 5
+    hours: Annotated[int, Meta(ge=1, le=720)] = 24
+
+
 class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     """Points of each line of evidence; those of the last group are subtracted."""
 
@@ -65,6 +72,7 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     signer_changed: Points = 20
     user_writable: Points = 15
     odd_parent: Points = 10
+    unsigned_spread: Points = 10  #: on a fleet finding
 
     known_vendor: Points = 10
     user_driven: Points = 15
@@ -99,6 +107,7 @@ class Knobs(Struct, frozen=True, forbid_unknown_fields=True):
         },
     )
     vouching: Vouching = field(name="Vouching", default=Vouching())
+    roll_outs: RollOuts = field(name="RollOuts", default=RollOuts())
     weights: Weights = field(name="Weights", default=Weights())
     severities: Severities = field(name="Severities", default=Severities())
 

@@ -6,12 +6,13 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, case, func, or_, select, text
+from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.database import ReadSession, WriteSession
-from app.detection.deviation import Deviation
-from app.findings.models import Finding
+from app.detection.deviation import Deviation, Severity, Spread
+from app.detection.roll_out import Loose, Wave, takes_in
+from app.findings.models import FleetFinding, Finding
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -38,7 +39,8 @@ class NewFinding:
 async def open_findings(session: WriteSession, found: Sequence[NewFinding], now: datetime) -> None:
     """Open what is new. What is open already is seen again: it keeps its opening and its heaviest judgement.
 
-    A second judgement of the same day takes the place of the first, for it was asked for by better evidence.
+    A second judgement of the same day takes the place of the first, for it was asked for by better evidence. Of other
+    days the gravest kind stays, so that a program which somebody exchanged later does not hide in a roll-out.
     """
     for each in found:
         added = insert(Finding).values(_row(each, now))
@@ -48,6 +50,8 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
             name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
             for name in ("score", "severity", "evidence")
         }
+        graver = _rank(added.excluded.spread) > _rank(Finding.spread)
+        judged["spread"] = case((or_(same_day, graver), added.excluded.spread), else_=Finding.spread)
         seen_again = {
             "day": func.greatest(added.excluded.day, Finding.day),
             "last_seen_at": func.greatest(added.excluded.last_seen_at, Finding.last_seen_at),
@@ -62,20 +66,30 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         await session.execute(statement)
 
 
+def _rank(spread: Any) -> Any:
+    return func.array_position(bindparam(None, [each.value for each in Spread], ARRAY(Text)), spread)
+
+
 _WITHDRAW = text(
     """
     UPDATE findings f SET state = 'withdrawn', judged_at = :now
     FROM unnest(:nodes, :behaviours) AS light(node_id, behaviour_id)
     WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.state = 'open' AND f.day = :day
+    RETURNING f.behaviour_id
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
 
 
-async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int, UUID]], now: datetime) -> None:
-    """(node, behaviour) pairs that weigh too little; those that a first judgement of the day opened go."""
-    if light:
-        nodes, behaviours = (list(column) for column in zip(*light, strict=True))
-        await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
+async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int, UUID]], now: datetime) -> set[UUID]:
+    """(node, behaviour) pairs that weigh too little; those that a first judgement of the day opened go.
+
+    Returns the behaviours of which any went.
+    """
+    if not light:
+        return set()
+    nodes, behaviours = (list(column) for column in zip(*light, strict=True))
+    values = {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now}
+    return set(await session.scalars(_WITHDRAW, values))
 
 
 _JUDGE_AGAIN = text(
@@ -114,6 +128,8 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "score": deviation.score,
         "analytic": deviation.analytic.value,
         "evidence": [asdict(line) for line in deviation.evidence],
+        "new_to_peers": deviation.new_to_peers,
+        "spread": deviation.spread.value,
         "day": each.where.day,
         "opened_at": now,
         "judged_at": now,
@@ -124,6 +140,107 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "line_number": each.line_number,
         "row_number": each.row_number,
     }
+
+
+#: Whatever the size of a roll-out, so many of the findings in no fleet finding are looked at, the newest first.
+LOOSE_MAX = 10_000
+
+_SPREADING = text(
+    """
+    SELECT w.behaviour_id FROM unnest(:behaviours) AS w(behaviour_id)
+    WHERE EXISTS (SELECT FROM fleet_findings f WHERE f.behaviour_id = w.behaviour_id AND f.state = 'open')
+       OR :enough <= (SELECT count(*) FROM (
+            SELECT FROM findings n WHERE n.behaviour_id = w.behaviour_id
+              AND n.state = 'open' AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS some)
+    ORDER BY 1
+    """
+).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)))
+
+
+async def spreading(session: WriteSession, behaviours: Collection[UUID], enough: int) -> Sequence[UUID]:
+    """Those of the behaviours that have a fleet finding, or as many findings on new nodes as one needs."""
+    if not behaviours:
+        return ()
+    return (await session.scalars(_SPREADING, {"behaviours": list(behaviours), "enough": enough})).all()
+
+
+async def lock_fleet_finding(session: WriteSession, behaviour_id: UUID) -> FleetFinding | None:
+    """The open one of a behaviour; two who gather its nodes at once follow each other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(behaviour_id), 0))))
+    query = select(FleetFinding).where(FleetFinding.behaviour_id == behaviour_id, FleetFinding.state == "open")
+    return await session.scalar(query.execution_options(populate_existing=True))
+
+
+_RELEASE = text(
+    """
+    UPDATE findings n SET fleet_finding_id = NULL
+    FROM unnest(:states, :spreads) AS leaving(state, spread)
+    WHERE n.fleet_finding_id = :fleet AND n.state = leaving.state AND n.spread = leaving.spread
+    """
+).bindparams(bindparam("states", type_=ARRAY(Text)), bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def release(session: WriteSession, fleet: UUID, kept: Spread | None) -> int:
+    """Let go the members that were withdrawn, and those that `kept` does not cover. Returns how many."""
+    gone = [("withdrawn", each) for each in Spread]
+    gone += [("open", each) for each in Spread if kept is None or not takes_in(kept, each)]
+    states, spreads = zip(*gone, strict=True)
+    values = {"fleet": fleet, "states": list(states), "spreads": [each.value for each in spreads]}
+    return (await session.execute(_RELEASE, values)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+_WAVE = text(
+    """
+    SELECT k.spread, (SELECT count(*) FROM (
+             SELECT FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open' AND n.spread = k.spread
+             LIMIT :enough) AS some)
+    FROM unnest(:spreads) AS k(spread)
+    """
+).bindparams(bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def wave_of(session: WriteSession, fleet: FleetFinding, enough: int) -> Wave:
+    """The members by kind, counted up to `enough`."""
+    values = {"fleet": fleet.fleet_finding_id, "enough": enough, "spreads": [each.value for each in Spread]}
+    nodes = {Spread(spread): total for spread, total in await session.execute(_WAVE, values)}
+    return Wave(fleet.first_seen_at, fleet.last_seen_at, nodes)
+
+
+async def loose_findings(session: WriteSession, behaviour_id: UUID) -> list[Loose]:
+    query = select(Finding.finding_id, Finding.spread, Finding.first_seen_at).where(
+        Finding.behaviour_id == behaviour_id,
+        Finding.state == "open",
+        Finding.new_to_peers,
+        Finding.fleet_finding_id.is_(None),
+    )
+    found = await session.execute(query.order_by(Finding.first_seen_at.desc()).limit(LOOSE_MAX))
+    return [Loose(finding_id, Spread(spread), seen_at) for finding_id, spread, seen_at in found]
+
+
+async def join(session: WriteSession, fleet: UUID, joined: Sequence[Loose]) -> None:
+    ids = [each.finding_id for each in joined]
+    await session.execute(update(Finding).where(Finding.finding_id.in_(ids)).values(fleet_finding_id=fleet))
+
+
+_GRAVEST = text(
+    """
+    SELECT g.finding_id FROM unnest(:severities, :spreads) WITH ORDINALITY AS k(severity, spread, place)
+    CROSS JOIN LATERAL (
+      SELECT finding_id, score FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open'
+        AND n.spread = k.spread AND n.severity = k.severity ORDER BY score DESC LIMIT 1) AS g
+    ORDER BY array_position(:severities, k.severity), g.score DESC, k.place LIMIT 1
+    """
+).bindparams(bindparam("severities", type_=ARRAY(Text)), bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def gravest_member(session: WriteSession, fleet: UUID) -> Finding:
+    """By severity, then score; a dozen rows are looked at, however many members there are."""
+    pairs = [(severity, spread) for severity in Severity for spread in reversed(Spread)]
+    severities, spreads = ([each.value for each in column] for column in zip(*pairs, strict=True))
+    values = {"fleet": fleet, "severities": severities, "spreads": spreads}
+    finding_id = (await session.scalars(_GRAVEST, values)).one()
+    query = select(Finding).where(Finding.finding_id == finding_id)
+    return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
 Listed = Row[Finding, Behaviour, Node, str]
