@@ -81,8 +81,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api):
-        app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
+    routers = [module.router for module in (fleet_api, observations_api, findings_api, coverage_api, import_api)]
+    for router in (*routers, findings_api.fleet_router):
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])
 

@@ -29,6 +29,7 @@ class Loose:
 class Wave:
     """The nodes of a fleet finding, by kind; who counts may stop at `RollOuts.nodes`, for more says no more."""
 
+    spread: Spread
     first_seen_at: datetime
     last_seen_at: datetime  #: when the newest node came to show it
     nodes: Mapping[Spread, int]
@@ -74,7 +75,8 @@ def gather(wave: Wave | None, loose: Sequence[Loose], limits: RollOuts) -> RollO
     if begun is None:
         return None
     near = _near(begun, ordered, window)
-    spread = _kind(begun.nodes, near, limits.nodes)
+    nodes = Counter(begun.nodes) + Counter(each.spread for each in near)
+    spread = _kind(nodes, limits.nodes, begun.spread)
     return RollOut(spread, tuple(each for each in near if takes_in(spread, each.spread))) if spread else None
 
 
@@ -83,12 +85,19 @@ def takes_in(spread: Spread, other: Spread) -> bool:
     return _KINDS.index(other) <= _KINDS.index(spread)
 
 
-def _kind(known: Mapping[Spread, int], near: Sequence[Loose], enough: int) -> Spread | None:
-    nodes = Counter(known) + Counter(each.spread for each in near)
+def _kind(nodes: Mapping[Spread, int], enough: int, present: Spread) -> Spread | None:
+    """Where too few are left for the kind that it ought to be, nodes that lack a signature only, or `present`, do."""
+    for spread in (_gravest(nodes, enough), Spread.NOVEL, present):
+        if spread and sum(number for each, number in nodes.items() if takes_in(spread, each)) >= enough:
+            return spread
+    return None
+
+
+def _gravest(nodes: Mapping[Spread, int], enough: int) -> Spread | None:
+    """The gravest kind that enough nodes are, or are worse than."""
     for spread in reversed(_KINDS):
-        if sum(nodes[each] for each in _KINDS if takes_in(each, spread)) >= enough:
-            members = sum(nodes[each] for each in _KINDS if takes_in(spread, each))
-            return spread if members >= enough else None
+        if sum(number for each, number in nodes.items() if takes_in(each, spread)) >= enough:
+            return spread
     return None
 
 
@@ -98,20 +107,21 @@ def _first_wave(ordered: Sequence[Loose], enough: int, window: timedelta) -> Wav
     for start, first in enumerate(ordered):
         while end < len(ordered) and ordered[end].seen_at <= first.seen_at + window:
             end += 1
-        if end - start >= enough and _kind({}, ordered[start:end], enough):
-            return Wave(first.seen_at, ordered[end - 1].seen_at, {})
+        within = Counter(each.spread for each in ordered[start:end]) if end - start >= enough else Counter()
+        if _kind(within, enough, Spread.SIGNED):
+            return Wave(Spread.SIGNED, first.seen_at, ordered[end - 1].seen_at, {})
     return None
 
 
 def _near(wave: Wave, ordered: Sequence[Loose], window: timedelta) -> list[Loose]:
     """Those of the wave's time, and those that follow or lead at no greater distance from each other."""
     near, first, last = [], wave.first_seen_at, wave.last_seen_at
-    for each in ordered:
-        if first <= each.seen_at <= last + window:
+    for each in (later for later in ordered if later.seen_at >= wave.first_seen_at):
+        if each.seen_at <= last + window:
             near.append(each)
             last = max(last, each.seen_at)
-    for each in reversed(ordered):
-        if first - window <= each.seen_at < first:
+    for each in (earlier for earlier in reversed(ordered) if earlier.seen_at < wave.first_seen_at):
+        if each.seen_at >= first - window:
             near.append(each)
             first = each.seen_at
     return near

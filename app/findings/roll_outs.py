@@ -10,7 +10,7 @@ from app.detection.deviation import Evidence, Severity
 from app.detection.knobs import Knobs
 from app.detection.roll_out import RollOut, Spreading, gather, judge_roll_out
 from app.findings import store
-from app.findings.models import FleetFinding, Finding
+from app.findings.models import Finding, FleetFinding
 
 
 async def gather_roll_outs(session: WriteSession, behaviours: Collection[UUID], knobs: Knobs, now: datetime) -> None:
@@ -27,7 +27,7 @@ async def _gather(session: WriteSession, behaviour_id: UUID, knobs: Knobs, now: 
     wave = await store.wave_of(session, fleet, knobs.roll_outs.nodes) if fleet else None
     rolled = gather(wave, await store.loose_findings(session, behaviour_id), knobs.roll_outs)
     if fleet:
-        fleet.nodes -= await store.release(session, fleet.fleet_finding_id, rolled and rolled.spread)
+        fleet.nodes -= await store.release(session, fleet.fleet_finding_id, rolled.spread if rolled else None)
         fleet.judged_at = now
         fleet.state = "open" if rolled else "withdrawn"
     if rolled:

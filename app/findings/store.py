@@ -6,13 +6,27 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, case, func, or_, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from app.database import ReadSession, WriteSession
 from app.detection.deviation import Deviation, Severity, Spread
 from app.detection.roll_out import Loose, Wave, takes_in
-from app.findings.models import FleetFinding, Finding
+from app.findings.models import Finding, FleetFinding
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -151,7 +165,7 @@ _SPREADING = text(
     WHERE EXISTS (SELECT FROM fleet_findings f WHERE f.behaviour_id = w.behaviour_id AND f.state = 'open')
        OR :enough <= (SELECT count(*) FROM (
             SELECT FROM findings n WHERE n.behaviour_id = w.behaviour_id
-              AND n.state = 'open' AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS some)
+              AND n.state = 'open' AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS few)
     ORDER BY 1
     """
 ).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)))
@@ -193,7 +207,7 @@ _WAVE = text(
     """
     SELECT k.spread, (SELECT count(*) FROM (
              SELECT FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open' AND n.spread = k.spread
-             LIMIT :enough) AS some)
+             LIMIT :enough) AS few)
     FROM unnest(:spreads) AS k(spread)
     """
 ).bindparams(bindparam("spreads", type_=ARRAY(Text)))
@@ -203,7 +217,7 @@ async def wave_of(session: WriteSession, fleet: FleetFinding, enough: int) -> Wa
     """The members by kind, counted up to `enough`."""
     values = {"fleet": fleet.fleet_finding_id, "enough": enough, "spreads": [each.value for each in Spread]}
     nodes = {Spread(spread): total for spread, total in await session.execute(_WAVE, values)}
-    return Wave(fleet.first_seen_at, fleet.last_seen_at, nodes)
+    return Wave(Spread(fleet.spread), fleet.first_seen_at, fleet.last_seen_at, nodes)
 
 
 async def loose_findings(session: WriteSession, behaviour_id: UUID) -> list[Loose]:
@@ -258,6 +272,42 @@ async def list_findings(
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
 
 
+def stands_alone() -> ColumnElement[bool]:
+    """No fleet finding speaks for it."""
+    return Finding.fleet_finding_id.is_(None)
+
+
 async def find_finding(session: ReadSession, finding_id: UUID) -> Listed | None:
     found = await list_findings(session, [Finding.finding_id == finding_id], [], 1)
     return found[0] if found else None
+
+
+ListedFleet = Row[FleetFinding, Behaviour]
+
+
+async def list_fleet_findings(
+    session: ReadSession, conditions: Sequence[Any], order: Sequence[Any], limit: int
+) -> Sequence[ListedFleet]:
+    query = select(FleetFinding, Behaviour).join(Behaviour, Behaviour.behaviour_id == FleetFinding.behaviour_id)
+    return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
+
+
+_FIRST_NODES = text(
+    """
+    SELECT w.fleet, m.node_id, n.hostname, m.first_seen_at FROM unnest(:fleets) AS w(fleet)
+    CROSS JOIN LATERAL (
+      SELECT node_id, first_seen_at FROM findings WHERE fleet_finding_id = w.fleet
+      ORDER BY first_seen_at, finding_id LIMIT :limit) AS m
+    JOIN nodes n USING (node_id) ORDER BY w.fleet, m.first_seen_at
+    """
+).bindparams(bindparam("fleets", type_=ARRAY(Uuid)))
+
+
+async def first_nodes(
+    session: ReadSession, fleets: Sequence[UUID], limit: int
+) -> dict[UUID, list[tuple[int, str, datetime]]]:
+    """Fleet finding → node, host name and first sight of those that came first."""
+    found: dict[UUID, list[tuple[int, str, datetime]]] = {}
+    for fleet, *node in await session.execute(_FIRST_NODES, {"fleets": list(fleets), "limit": limit}):
+        found.setdefault(fleet, []).append((node[0], node[1], node[2]))
+    return found
