@@ -18,11 +18,12 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """An open finding of something new on one node, in no fleet finding yet."""
+    """An open finding on one node, in no fleet finding yet."""
 
     finding_id: UUID
     spread: Spread
     seen_at: datetime  #: when the node first showed it
+    new_to_peers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def gather(wave: Wave | None, loose: Sequence[Loose], limits: RollOuts) -> RollO
     """
     ordered = sorted(loose, key=lambda each: each.seen_at)
     window = timedelta(hours=limits.hours)
-    begun = wave or _first_wave(ordered, limits.nodes, window)
+    begun = wave or _first_wave([each for each in ordered if each.new_to_peers], limits.nodes, window)
     if begun is None:
         return None
     near = _near(begun, ordered, window)

@@ -47,8 +47,9 @@ class Finding(Table):
         Index(
             "ix_findings_loose",
             "behaviour_id",
+            "new_to_peers",
             "first_seen_at",
-            postgresql_where="state = 'open' AND new_to_peers AND fleet_finding_id IS NULL",
+            postgresql_where="state = 'open' AND fleet_finding_id IS NULL",
         ),
         Index(
             "ix_findings_members",

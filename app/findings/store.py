@@ -221,14 +221,10 @@ async def wave_of(session: WriteSession, fleet: FleetFinding, enough: int) -> Wa
 
 
 async def loose_findings(session: WriteSession, behaviour_id: UUID) -> list[Loose]:
-    query = select(Finding.finding_id, Finding.spread, Finding.first_seen_at).where(
-        Finding.behaviour_id == behaviour_id,
-        Finding.state == "open",
-        Finding.new_to_peers,
-        Finding.fleet_finding_id.is_(None),
-    )
-    found = await session.execute(query.order_by(Finding.first_seen_at.desc()).limit(LOOSE_MAX))
-    return [Loose(finding_id, Spread(spread), seen_at) for finding_id, spread, seen_at in found]
+    columns = (Finding.finding_id, Finding.spread, Finding.first_seen_at, Finding.new_to_peers)
+    of_behaviour = (Finding.behaviour_id == behaviour_id, Finding.state == "open", stands_alone())
+    query = select(*columns).where(*of_behaviour).order_by(Finding.first_seen_at.desc()).limit(LOOSE_MAX)
+    return [Loose(key, Spread(spread), seen_at, new) for key, spread, seen_at, new in await session.execute(query)]
 
 
 async def join(session: WriteSession, fleet: UUID, joined: Sequence[Loose]) -> None:

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 KINDS = "spread IN ('signed', 'novel', 'suspect', 'unsigned')"
-LOOSE = "state = 'open' AND new_to_peers AND fleet_finding_id IS NULL"
+LOOSE = "state = 'open' AND fleet_finding_id IS NULL"
 MEMBERS = "fleet_finding_id IS NOT NULL"
 
 
@@ -62,7 +62,7 @@ def upgrade() -> None:
 
 _FINDINGS = (
     ("ix_findings_behaviour_id_severity", ["behaviour_id", "severity"], "state = 'open'"),
-    ("ix_findings_loose", ["behaviour_id", "first_seen_at"], LOOSE),
+    ("ix_findings_loose", ["behaviour_id", "new_to_peers", "first_seen_at"], LOOSE),
     ("ix_findings_members", ["fleet_finding_id", "state", "spread", "severity", "score"], MEMBERS),
     ("ix_findings_members_first_seen_at", ["fleet_finding_id", "first_seen_at", "finding_id"], MEMBERS),
 )

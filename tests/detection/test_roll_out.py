@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -41,6 +42,12 @@ def test_nodes_that_come_further_apart_than_a_day_are_no_roll_out():
 def test_those_shortly_before_and_after_belong_to_it_too():
     loose = [at(-60), at(-20), *alike(5), at(24), at(47), at(90)]
     assert {each.seen_at for each in gather(None, loose, FIVE).joined} == {each.seen_at for each in loose[1:-1]}
+
+
+def test_what_is_not_new_makes_no_roll_out_but_may_join_one():
+    known = [replace(each, new_to_peers=False) for each in alike(9)]
+    assert gather(None, [*known, *alike(4)], FIVE) is None
+    assert len(gather(None, [*known, *alike(5)], FIVE).joined) == 14
 
 
 def test_a_late_node_joins_until_a_day_has_passed_without_one():

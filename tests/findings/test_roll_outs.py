@@ -187,6 +187,17 @@ async def test_a_node_that_is_exchanged_on_a_later_day_leaves_the_roll_out(serve
 
 
 @pytest.mark.usefixtures("quiet")
+async def test_a_roll_out_that_takes_days_is_still_one(server: Server) -> None:
+    fleet = await a_fleet(server, 9)
+    await show(server, *fleet[:5], status="missing", hours_ago=72)
+    for number, hours_ago in ((5, 50), (6, 27), (7, 4)):
+        await show(server, fleet[number], status="missing", hours_ago=hours_ago)
+    found = await the_fleet_finding(server)
+    assert (found["nodes"], await alone(server)) == (8, 0)
+    assert "new on 8 nodes within 3 days" in found["evidence"][0]["text"]
+
+
+@pytest.mark.usefixtures("quiet")
 async def test_what_the_peers_have_long_known_is_no_roll_out(server: Server) -> None:
     old, fleet = await a_node(server), await a_fleet(server, 6)
     await show(server, old, hours_ago=3 * 24)
