@@ -19,6 +19,7 @@ from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
 from app.agent_api.routes import AgentsFirst
 from app.analysis import api as coverage_api
+from app.analysis.drift import api as drift_api
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.clock import utc_now
@@ -82,7 +83,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     routers = [module.router for module in (fleet_api, observations_api, findings_api, coverage_api, import_api)]
-    for router in (*routers, findings_api.fleet_router):
+    for router in (*routers, findings_api.fleet_router, drift_api.router):
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])

@@ -307,3 +307,27 @@ async def first_nodes(
     for fleet, *node in await session.execute(_FIRST_NODES, {"fleets": list(fleets), "limit": limit}):
         found.setdefault(fleet, []).append((node[0], node[1], node[2]))
     return found
+
+
+Judged = tuple[Severity | None, UUID | None]
+
+_JUDGED_AS = text(
+    """
+    SELECT w.behaviour_id, f.severity, (
+             SELECT fleet_finding_id FROM fleet_findings g
+             WHERE g.behaviour_id = w.behaviour_id AND g.state = 'open')
+    FROM unnest(:behaviours) AS w(behaviour_id)
+    CROSS JOIN LATERAL (
+      SELECT k.severity FROM unnest(:severities) WITH ORDINALITY AS k(severity, place)
+      WHERE EXISTS (SELECT FROM findings n
+                    WHERE n.behaviour_id = w.behaviour_id AND n.severity = k.severity AND n.state = 'open')
+      ORDER BY k.place LIMIT 1) AS f
+    """
+).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)), bindparam("severities", type_=ARRAY(Text)))
+
+
+async def judged_as(session: ReadSession, behaviours: Collection[UUID]) -> dict[UUID, Judged]:
+    """Behaviour → the gravest of its open findings, and its fleet finding; those without any are missing."""
+    values = {"behaviours": list(behaviours), "severities": [each.value for each in Severity]}
+    found = await session.execute(_JUDGED_AS, values)
+    return {behaviour: (Severity(severity), fleet) for behaviour, severity, fleet in found}

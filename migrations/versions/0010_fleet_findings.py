@@ -54,6 +54,8 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_findings_spread"), "findings", KINDS)
     for name, columns, where in _FINDINGS:
         op.create_index(name, "findings", columns, unique=False, postgresql_where=where)
+    op.drop_index("ix_sightings_behaviour_id", table_name="sightings")
+    op.create_index("ix_sightings_behaviour_id", "sightings", ["behaviour_id", "day", "role_id"], unique=False)
     for column in ("first_day", "day"):
         op.create_index(
             f"ix_tallies_{column}", "tallies", ["role_id", column], unique=False, postgresql_where="parent IS NOT NULL"
@@ -69,6 +71,8 @@ _FINDINGS = (
 
 
 def downgrade() -> None:
+    op.drop_index("ix_sightings_behaviour_id", table_name="sightings")
+    op.create_index("ix_sightings_behaviour_id", "sightings", ["behaviour_id", "day"], unique=False)
     for column in ("first_day", "day"):
         op.drop_index(f"ix_tallies_{column}", table_name="tallies")
     for name, *_ in _FINDINGS:
