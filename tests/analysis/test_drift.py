@@ -17,7 +17,7 @@ from app.analysis.standings import Seen
 from app.analysis.worker import analyse_some
 from app.clock import utc_now
 from app.database import Database
-from app.detection.behaviour import Platform
+from app.detection.behaviour import Direction, Platform
 from app.detection.knobs import Knobs
 from tests.analysis.test_retention import show
 from tests.analysis.test_standings import behaviour
@@ -144,12 +144,23 @@ async def test_a_judged_newcomer_comes_with_its_severity_and_signer(server: Serv
     while await analyse_some(server.database, Knobs()):
         pass
     found = (await server.api.get("/api/v1/drift", params={"role": role})).json()
-    new = {each["behaviour"]["direction"]: each for each in found["new"]["items"]}
+    [shown] = found["new"]["items"]  # its first signature is no news of its own
     [fleet] = (await server.api.get("/api/v1/fleet-findings")).json()["items"]
-    shown = new["outbound"]
     assert (shown["trust"], shown["nodes"], shown["fleet_finding_id"]) == ("unsigned", 5, fleet["fleet_finding_id"])
     assert shown["severity"] in {"low", "medium", "high"}
-    assert (new["signature"]["severity"], new["signature"]["fleet_finding_id"]) == (None, None)
+
+
+@pytest.mark.usefixtures("clean")
+async def test_another_signer_is_news_and_a_first_one_is_not(server: Server) -> None:
+    role = await a_role(server, 3)
+    await role.shows(USUAL, days_ago=range(20))
+    await role.shows(behaviour("old.exe", "trusted: A", Direction.SIGNATURE), days_ago=range(3, 20))
+    await role.shows(behaviour("old.exe", "trusted: B", Direction.SIGNATURE), days_ago=[2])
+    await role.shows(behaviour("new.exe", "trusted: A", Direction.SIGNATURE), days_ago=[2])
+    new = (await role.drift())["new"]
+    assert [(each["behaviour"]["program"], each["behaviour"]["port"]) for each in new["items"]] == [
+        ("old.exe", "trusted: B")
+    ]
 
 
 async def test_a_role_that_is_not_there_is_said_with_those_that_are(server: Server) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Row, Uuid, bindparam, func, select, text
+from sqlalchemy import ARRAY, Date, Row, Uuid, bindparam, exists, func, or_, select, text
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql import Select
 
 from app.analysis.models import EVERY_ROLE, Tally
 from app.database import ReadSession
-from app.detection.behaviour import Platform, digest
+from app.detection.behaviour import Direction, Platform, digest
 from app.observations.models import Behaviour
 
 #: Sightings of one behaviour on one day that are looked at, at most.
@@ -60,16 +61,26 @@ def _tallies(asked: Asked) -> Select[Tally, Behaviour]:
     return query.where(Behaviour.platform == asked.platform) if asked.platform else query
 
 
+def _newcomers(asked: Asked) -> Select[Tally, Behaviour]:
+    """First shown in the asked days. That a new program is signed at all is no news of its own; another signer is."""
+    signed = aliased(Tally)
+    known = exists().where(
+        signed.role_id == Tally.role_id, signed.subject == Tally.parent, signed.first_day < Tally.first_day
+    )
+    is_news = or_(Behaviour.direction != Direction.SIGNATURE, known)
+    return _tallies(asked).where(Tally.first_day > asked.since, is_news)
+
+
 async def new(session: ReadSession, asked: Asked) -> Sequence[Listed]:
-    """First shown in the asked days, the newest first, of a day the most widely shown first."""
-    query = _tallies(asked).where(Tally.first_day > asked.since)
+    """The newest first, of a day the most widely shown first."""
+    query = _newcomers(asked)
     return (await session.execute(query.order_by(Tally.first_day.desc(), NODES.desc(), Tally.subject))).all()
 
 
 async def spreading(session: ReadSession, asked: Asked) -> Sequence[Listed]:
     """New, and shown yesterday or today by more nodes than a day before that on the average; most growth first."""
     recent = Tally.day >= asked.today - timedelta(days=1)
-    query = _tallies(asked).where(Tally.first_day > asked.since, recent, NODES > 1, GROWTH > 0)
+    query = _newcomers(asked).where(recent, NODES > 1, GROWTH > 0)
     return (await session.execute(query.order_by(GROWTH.desc(), Tally.subject))).all()
 
 
