@@ -148,7 +148,7 @@ def _line(found: Spreading, knobs: Knobs) -> Evidence:
         return line("roll_out_signed", 0, text)
     text, gravest = f"The same behaviour is {new}", "the lines below are those of the node that weighs most"
     if found.spread is Spread.UNSIGNED:
-        text = f"{text}, and nobody signed the program: so spreads a worm, or a roll-out without signature; {gravest}."
+        text = f"{text}, by a program that nobody signed there or on some of them: so spreads a worm; {gravest}."
         return line("unsigned_spread", knobs.weights.unsigned_spread, text)
     return line("spread", 0, f"{text}; {gravest}.")
 

@@ -1,5 +1,6 @@
 """Findings of the same new behaviour on many nodes become one fleet finding, in however many transactions they come."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from app.analysis.worker import analyse_some
 from app.clock import utc_now
 from app.database import Database
-from app.detection.knobs import Knobs, Severities, TimeWindow
+from app.detection.knobs import Knobs, RollOuts, Severities, TimeWindow
 from app.findings.roll_outs import gather_roll_outs
 from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
 from tests.observations.stored import ask, node_of, tell
@@ -204,6 +205,52 @@ async def test_what_the_peers_have_long_known_is_no_roll_out(server: Server) -> 
     await show(server, *fleet)
     assert await items(server, "fleet-findings") == []
     assert await alone(server) > 0
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_who_gather_at_once_make_one_fleet_finding(server: Server) -> None:
+    patient = Knobs(time_window=LOUD.time_window, severities=LOUD.severities, roll_outs=RollOuts(nodes=1000))
+    await show(server, *await a_fleet(server, 6), knobs=patient)
+    assert (await alone(server), await items(server, "fleet-findings")) == (6, [])
+    [(behaviour,)] = await ask(server.database, "SELECT DISTINCT behaviour_id FROM findings")
+
+    async def gather_once() -> None:
+        async with server.database.writing() as session:
+            await gather_roll_outs(session, {behaviour}, LOUD, utc_now())
+
+    await asyncio.gather(*(gather_once() for _ in range(4)))
+    found = await the_fleet_finding(server)
+    assert (found["nodes"], await members(server, found), await alone(server)) == (6, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "signer", "fleet_findings"),
+    [
+        (r"C:\Users\bob\AppData\Roaming\Zoom\bin\Zoom.exe", "Zoom Video Communications, Inc.", []),  # its own port
+        (r"C:\Program Files\Agent\agent.exe", "Agent Makers Ltd", [("signed", "low", 6)]),
+    ],
+)
+@pytest.mark.usefixtures("quiet")
+async def test_a_signed_roll_out_within_two_hours_is_at_most_on_the_hunt_list(
+    server: Server, path: str, signer: str, fleet_findings: list[tuple[str, str, int]]
+) -> None:
+    """In a settled fleet to which new programs seldom come, so that each node would be an alert."""
+    fleet = await a_fleet(server, 8)
+    for days_ago in range(9, 0, -1):
+        then = int(utc_now().timestamp()) - days_ago * 24 * HOUR
+        for key in fleet:
+            await server.say("log", a_log(key, [a_line(unix_time=then)]))
+        await judge(server, Knobs())
+    signed = {"path": path, "sign_status": "trusted", "subject_name": signer}
+    row = an_outbound_row(proc_path=path, proc_name=path.rpartition("\\")[2], svchost_hint="", remote_port="8801")
+    for key in fleet[:6]:
+        lines = [a_line(signed, query="pack/windows_context/signatures"), a_line(row)]
+        await server.say("log", a_log(key, lines))
+        await judge(server, Knobs())
+    found = [(each["spread"], each["severity"], each["nodes"]) for each in await items(server, "fleet-findings")]
+    assert (found, await alone(server)) == (fleet_findings, 0)
+    node_findings = await items(server, "findings", members=True)
+    assert {each["severity"] for each in node_findings} <= {"high", "medium"}
 
 
 async def shown_programs(server: Server, path: str, **params: Any) -> Sequence[str]:
