@@ -179,11 +179,17 @@ async def test_a_hundred_thousand_nodes_are_judged_by_as_many_statements_and_row
 ) -> None:
     read: list[int] = []
 
-    async def finish(session: WriteSession, fresh_ids: list[int]) -> None:
+    async def is_alone(session: WriteSession) -> bool:
+        """What the connection's transactions before this one read may not have been told yet."""
         read.append(await session.scalar(text(READ)) or 0)
-        await store_finish(session, fresh_ids)
+        return await first(session)
 
-    store_finish = store.finish
+    async def finish(session: WriteSession, fresh_ids: list[int]) -> None:
+        read.append((await session.scalar(text(READ)) or 0) - read[-1])
+        await last(session, fresh_ids)
+
+    first, last = store.is_alone, store.finish
+    monkeypatch.setattr(worker.store, "is_alone", is_alone)
     monkeypatch.setattr(worker.store, "finish", finish)
     key = await a_node(server)
     [(role,)] = await ask(clean, "SELECT role_id FROM nodes WHERE node_id = :n", n=await node_of(clean, key))
