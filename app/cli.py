@@ -166,6 +166,33 @@ def findings(
     show_findings(console, url=url, token=token, ca_file=ca_file, severity=severity or [], limit=limit, as_json=as_json)
 
 
+@app.command()
+def drift(
+    role: Annotated[str | None, typer.Option(help="Of all roles without one")] = None,
+    platform: Annotated[str | None, typer.Option(help="windows or macos")] = None,
+    days: Annotated[int, typer.Option(min=1, max=31, help="What counts as new, or as long unseen")] = 7,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Lines of each part")] = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
+) -> None:
+    """Show what is new, what spreads and what is no longer seen, by role."""
+    from app.analysis.drift.terminal import show_drift
+
+    show_drift(
+        console,
+        url=url,
+        token=token,
+        ca_file=ca_file,
+        role=role,
+        platform=platform,
+        days=days,
+        limit=limit,
+        as_json=as_json,
+    )
+
+
 @app.command("import")
 def import_results(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too; - is stdin")],

@@ -212,7 +212,8 @@ def _all_findings(client: httpx.Client) -> list[FindingJson]:
     found: list[FindingJson] = []
     cursor: str | None = None
     while True:
-        page = get(client, "/api/v1/findings", {"limit": 500} | ({"cursor": cursor} if cursor else {}))
+        every = {"limit": 500, "members": True}
+        page = get(client, "/api/v1/findings", every | ({"cursor": cursor} if cursor else {}))
         found += page["items"]
         cursor = page["next"]
         if cursor is None:

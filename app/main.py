@@ -19,6 +19,7 @@ from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
 from app.agent_api.routes import AgentsFirst
 from app.analysis import api as coverage_api
+from app.analysis.drift import api as drift_api
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.clock import utc_now
@@ -88,6 +89,7 @@ _APIS = (
     fleet_api,
     observations_api,
     findings_api,
+    drift_api,
     coverage_api,
     tuning_api,
     software_api,
@@ -97,8 +99,8 @@ _APIS = (
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in _APIS:
-        app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
+    for router in (*(module.router for module in _APIS), findings_api.fleet_router):
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])
 

@@ -31,6 +31,8 @@ class Tally(Table):
     __tablename__ = "tallies"
     __table_args__ = (
         Index("ix_tallies_parent", "role_id", "parent", postgresql_where="parent IS NOT NULL"),
+        Index("ix_tallies_first_day", "role_id", "first_day", postgresql_where="parent IS NOT NULL"),
+        Index("ix_tallies_day", "role_id", "day", postgresql_where="parent IS NOT NULL"),
         {"postgresql_with": {"fillfactor": 70}},
     )
 

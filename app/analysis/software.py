@@ -10,7 +10,7 @@ from app.detection.behaviour import Behaviour
 from app.detection.context import Context
 from app.detection.facts import Fact
 from app.detection.software import MAIN_SOURCE, KnownSoftware, anchors, inventory_news, known_software
-from app.findings.store import judge_nodes_again, judge_programs_again
+from app.findings.again.store import judge_nodes_again, judge_programs_again
 from app.software import store as software
 from app.software.approvals import current_list, difference, usable_list
 

@@ -114,6 +114,8 @@ class _View:
             port_owner_nodes=owner[1],
             platform_behaviour=self._tally(EVERY_ROLE, self._subjects.behaviour),
             platform_everything=self._tally(EVERY_ROLE, self._subjects.everything),
+            behaviour_days=self._known_days(self._subjects.behaviour),
+            program_days=self._known_days(self._subjects.program),
         )
 
     def _count(self, role_id: int, subject: UUID) -> Count:
@@ -122,6 +124,10 @@ class _View:
     def _tally(self, role_id: int, subject: UUID) -> Tally:
         count, own = self._count(role_id, subject), self._own.get((self._seen.node_id, subject), 0)
         return Tally(max(0, count.units - own), max(0, count.nodes - (own > 0)))
+
+    def _known_days(self, subject: UUID) -> int | None:
+        first_day = self._count(self._role_id, subject).first_day
+        return (self._day - first_day).days if first_day < self._day else None
 
     def _new_programs_per_day(self, first_day: date) -> float:
         settled = (self._day - first_day).days - LEARNING_DAYS if first_day != date.max else 0

@@ -27,7 +27,9 @@ from app.detection.recognition import signer_of
 from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
 from app.detection.windows_events import process_id
-from app.findings.store import NewFinding, judge_again, open_findings, withdraw
+from app.findings.again.store import judge_again
+from app.findings.roll_outs import gather_roll_outs
+from app.findings.store import NewFinding, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.flows.connections import Connection, connection_of
 from app.observations.models import FreshSightings
@@ -185,18 +187,25 @@ async def _judge_day(
         for each, question, settings in zip(sighted, asked, in_force, strict=True)
     ]
     await joins.count(session, day, _joined(judged))
-    await _keep(session, day, judged)
+    await _keep(session, day, judged, knobs)
     await judge_again(session, day, newly_signed)
     await standings.count(session, day, {each.seen for each in sighted})
 
 
-async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) -> None:
+async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding], knobs: KnobsInForce) -> None:
     heavy = [each for each in judged if each.deviation.severity is not Severity.NONE]
     light = {(each.where.node_id, each.deviation.behaviour.behaviour_id) for each in judged} - {
         (each.where.node_id, each.deviation.behaviour.behaviour_id) for each in heavy
     }
-    await withdraw(session, day, light, utc_now())
-    await open_findings(session, heavy, utc_now())
+    now = utc_now()
+    withdrawn = await withdraw(session, day, light, now)
+    await open_findings(session, heavy, now)
+    opened = {each.deviation.behaviour.behaviour_id for each in heavy}
+    shown = {each.deviation.behaviour for each in judged}
+    for platform in Platform:
+        changed = {each.behaviour_id for each in shown if each.program.platform is platform}
+        settings, _ = knobs.of("", platform)  # a roll-out knows no roles
+        await gather_roll_outs(session, changed & (withdrawn | opened), settings, now)
     for each in heavy:
         FOUND.labels(each.deviation.severity.value).inc()
 

@@ -127,7 +127,11 @@ def _port_of_another(case: Case) -> Evidence | None:
 def _impostor(case: Case) -> Evidence | None:
     program = case.behaviour.program
     named = program.name.lower() in _SYSTEM_NAMES[program.platform]
-    if not named or not program.path or case.place is Place.SYSTEM or (case.trusted and case.known_vendor):
+    if (
+        not (named and case.networked and program.path)
+        or case.place is Place.SYSTEM
+        or (case.trusted and case.known_vendor)
+    ):
         return None
     text = f"It bears the name of a program of the system, but lies at {program.path} (ATT&CK T1036.005)."
     return line("impostor", case.weights.impostor, text)

@@ -25,6 +25,15 @@ class Analytic(StrEnum):
     MACOS = "AN0635"
 
 
+class Spread(StrEnum):
+    """What it would mean if many nodes came to show a behaviour at once, the lightest first."""
+
+    SIGNED = "signed"  #: a signed program against which nothing speaks but its novelty
+    NOVEL = "novel"  #: nothing speaks against it but its novelty, and no signature for it
+    SUSPECT = "suspect"  #: there is evidence beyond its novelty
+    UNSIGNED = "unsigned"  #: nobody answers for what the program does
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One line of reasoning. `points` add up to the score; 0 for what is said without weight (blind spots, facts)."""
@@ -41,3 +50,5 @@ class Deviation:
     severity: Severity
     analytic: Analytic
     evidence: tuple[Evidence, ...]
+    new_to_peers: bool = False  #: none of them showed it before the time of a roll-out
+    spread: Spread = Spread.NOVEL

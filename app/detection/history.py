@@ -57,6 +57,11 @@ class _Group:
         most = max(shown, key=lambda each: (each[1], each[0]), default=("", 0))
         return most if most[1] else ("", 0)
 
+    def known_days(self, subject: UUID, day: int | None) -> int | None:
+        """Days of the group's history since it first showed the subject, on whichever node."""
+        shown = set().union(*self.seen.get(subject, {}).values()) - {day}
+        return sum(each >= min(shown) for each in self.days - {day}) if shown else None
+
     def new_programs_per_day(self) -> float:
         """Programs first seen on a day after the learning period, or Good and Turing's estimate where none is over."""
         settled = sorted(self.days)[LEARNING_DAYS:]
@@ -102,6 +107,8 @@ class History:
             port_owner_nodes=owner[1],
             platform_behaviour=everywhere.tally(subjects.behaviour, node, day),
             platform_everything=everywhere.tally(subjects.everything, node, day),
+            behaviour_days=group.known_days(subjects.behaviour, day),
+            program_days=group.known_days(subjects.program, day),
         )
 
     def _peers(self, node: str, role: str, day: int | None, behaviour: Behaviour) -> tuple[_Group, str, bool]:

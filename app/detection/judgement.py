@@ -16,6 +16,7 @@ from app.detection.knobs import Knobs, Severities
 from app.detection.process_evidence import process_evidence
 from app.detection.process_start import with_start
 from app.detection.software_evidence import software_evidence
+from app.detection.spread import is_new_to_peers, spread_of
 from app.detection.standing import Standing
 from app.detection.statistical_evidence import statistical_evidence
 from app.detection.surroundings import NOTHING_KNOWN, Surroundings
@@ -52,14 +53,16 @@ def judge(
     if allow_listed(case):
         text = "The setting ProcessAllowList names this program: recorded only."
         evidence = (*evidence, line("allow_listed", -_total(evidence), text))
-    severity, held = _severity(case, _score(evidence), beside_history)
+    severity, held = _severity(case, score_of(evidence), beside_history)
     analytic = Analytic.WINDOWS if behaviour.program.platform is Platform.WINDOWS else Analytic.MACOS
     return Deviation(
         behaviour=behaviour,
-        score=_score(evidence),
+        score=score_of(evidence),
         severity=severity,
         analytic=analytic,
         evidence=(*evidence, *held, *blind_spots(case)),
+        new_to_peers=is_new_to_peers(case),
+        spread=spread_of(case, beside_history),
     )
 
 
@@ -67,13 +70,14 @@ def _total(evidence: tuple[Evidence, ...]) -> float:
     return sum(each.points for each in evidence)
 
 
-def _score(evidence: tuple[Evidence, ...]) -> int:
+def score_of(evidence: tuple[Evidence, ...]) -> int:
+    """The sum of the points, cut at 0 and 100."""
     return int(min(max(_total(evidence), 0.0), _MOST) + 0.5)
 
 
 def _severity(case: Case, score: int, beside_history: _Lines) -> tuple[Severity, tuple[Evidence, ...]]:
     """The severity, and the line that says why it is held down, if it is."""
-    severity = _level(score, case.knobs.severities)
+    severity = level_of(score, case.knobs.severities)
     if severity not in {Severity.HIGH, Severity.MEDIUM}:
         return severity, ()
     held = next((found for hold in _HOLDS if (found := hold(case, beside_history))), None)
@@ -116,7 +120,8 @@ def _any_port(case: Case, beside_history: _Lines) -> Evidence | None:
 _HOLDS: tuple[Callable[[Case, _Lines], Evidence | None], ...] = (_inventory_only, _learning, _any_port)
 
 
-def _level(score: int, levels: Severities) -> Severity:
+def level_of(score: int, levels: Severities) -> Severity:
+    """The severity of a score that nothing holds down."""
     if score >= levels.high:
         return Severity.HIGH
     if score >= levels.medium:

@@ -62,6 +62,13 @@ class Vouching(Struct, frozen=True, forbid_unknown_fields=True):
     halving_days: Annotated[float, Meta(gt=0, le=3650)] = 1.0  #: own earlier days that halve a novelty
 
 
+class RollOuts(Struct, frozen=True, forbid_unknown_fields=True):
+    """On how many nodes within how many hours the same new behaviour is one finding of the fleet."""
+
+    nodes: Annotated[int, Meta(ge=2, le=1_000_000)] = 5  #: nodes from which it is one
+    hours: Annotated[int, Meta(ge=1, le=720)] = 24  #: hours within which they come to show it
+
+
 class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     """Points of each line of evidence; those of the last group are subtracted."""
 
@@ -89,6 +96,7 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     unlisted_port: Points = 10  #: approved software on a port that its entry does not allow
     user_writable: Points = 15  #: a folder into which any user may write
     odd_parent: Points = 10  #: a parent that the kind of program does not have
+    unsigned_spread: Points = 10  #: on a fleet finding of a program that nobody signed
 
     flow_tls: Points = 30  #: TLS where none belongs, or none where it does
     flow_http: Points = 25  #: HTTP where none belongs
@@ -133,6 +141,7 @@ class Knobs(Struct, frozen=True, forbid_unknown_fields=True):
         },
     )
     vouching: Vouching = field(name="Vouching", default=Vouching())
+    roll_outs: RollOuts = field(name="RollOuts", default=RollOuts())
     weights: Weights = field(name="Weights", default=Weights())
     severities: Severities = field(name="Severities", default=Severities())
 

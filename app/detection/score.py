@@ -21,13 +21,14 @@ class Statistics:
     upper_share: float  #: with 95 % confidence at most this share of such nodes shows it
     novelty_points: float
     rarity_points: float
+    young: bool  #: the program is still being learned, so that the rate of new programs speaks for its ports too
 
     @property
     def points(self) -> float:
         return self.novelty_points + self.rarity_points
 
 
-def statistics_of(standing: Standing, knobs: Knobs, *, new_program_is_routine: bool) -> Statistics:
+def statistics_of(standing: Standing, knobs: Knobs, *, new_program_is_routine: bool, young: bool = False) -> Statistics:
     """Witten-Bell back-off for the port given the program, Good-Turing for the rate of new ports, Jeffreys for rarity.
 
         B = (u + 0.5) / (U + 1)     u, U: node-days of the group with the port, with any port
@@ -35,12 +36,15 @@ def statistics_of(standing: Standing, knobs: Knobs, *, new_program_is_routine: b
         bits = -log2 P
 
     Novelty is damped by 1 / (1 + new ports per day / budget): a port that is new or rare is no news of a program that
-    shows many others only once. So is rarity when the program itself is new, for then both say the same. Source:
-    Witten and Bell 1991, Good 1953.
+    shows many others only once. So is rarity when the program itself is new, for then both say the same. A program
+    that comes as others do counts as new while it is `young`: its ports come one by one.
+    Source: Witten and Bell 1991, Good 1953.
     """
     limits, weights = knobs.port_thresholds, knobs.weights
     port_share, bits = _surprise(standing)
-    rate, damping = _damping(standing, limits.new_ports_per_day, new_program_is_routine=new_program_is_routine)
+    rate, damping = _damping(
+        standing, limits.new_ports_per_day, new_program_is_routine=new_program_is_routine, young=young
+    )
     peers = standing.program.nodes or standing.everything.nodes
     upper = jeffreys_upper(min(standing.behaviour.nodes, peers), peers)
     surprise = min(max((bits - limits.bits_floor) / limits.bits_span, 0.0), 1.0)
@@ -54,8 +58,15 @@ def statistics_of(standing: Standing, knobs: Knobs, *, new_program_is_routine: b
         peers_showing=min(standing.behaviour.nodes, peers),
         upper_share=upper,
         novelty_points=max(weights.novelty * surprise * damping, _least(standing, knobs, new_program_is_routine)),
-        rarity_points=rarity * (1.0 if standing.program.units else damping),
+        rarity_points=rarity * (damping if young or not standing.program.units else 1.0),
+        young=young,
     )
+
+
+def is_young(standing: Standing, knobs: Knobs) -> bool:
+    """Whether the group knows the program, but for fewer days than learning takes."""
+    known = standing.program_days
+    return bool(standing.program.units) and known is not None and known < knobs.time_window.learning_days
 
 
 def _least(standing: Standing, knobs: Knobs, new_program_is_routine: bool) -> float:  # noqa: FBT001
@@ -86,13 +97,14 @@ def _surprise(standing: Standing) -> tuple[float, float]:
     return base, max(0.0, -log2(probability))
 
 
-def _damping(standing: Standing, budget: float, *, new_program_is_routine: bool) -> tuple[float, float]:
+def _damping(standing: Standing, budget: float, *, new_program_is_routine: bool, young: bool) -> tuple[float, float]:
     total = standing.program.units
     if not (total or standing.everything.units):
         return 0.0, 1.0
     if total:
         others_once = sum(units == 1 for _, units in standing.program_ports) - (standing.behaviour.units == 1)
         rate = (max(others_once, 0) + 0.5) / (total + 1) * total / max(standing.days, 1)
+        rate = max(rate, standing.new_programs_per_day) if young else rate
     else:
         rate = standing.new_programs_per_day if new_program_is_routine else 0.0
     return rate, 1 / (1 + rate / budget)

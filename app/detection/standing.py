@@ -80,3 +80,5 @@ class Standing:
     port_owner: str = ""  #: the other program that most nodes of the group show on the port; for listeners only
     port_owner_nodes: int = 0
     platform_everything: Tally = Tally()  #: as `everything`, on all nodes of the platform
+    behaviour_days: int | None = None  #: days since the group first showed the behaviour; None before it ever did
+    program_days: int | None = None  #: days since the group first showed the program with this direction and transport

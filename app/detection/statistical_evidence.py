@@ -9,9 +9,9 @@ from app.detection.deviation import Evidence
 from app.detection.evidence import Case, counted, line, pace
 from app.detection.history_words import known_port, new_port, new_program, peers, share
 from app.detection.places import Place
-from app.detection.score import Statistics, statistics_of, without_behaviour
+from app.detection.score import Statistics, is_young, statistics_of, without_behaviour
 from app.detection.standing import Standing
-from app.detection.vouching import too_few_to_vouch
+from app.detection.vouching import of_every_host, too_few_to_vouch
 
 _FEW_PEERS = 20
 _ROUTINE = 0.5  # damping below which novelty says more of the program than of the day
@@ -34,7 +34,9 @@ def statistical_evidence(case: Case) -> tuple[Evidence, ...]:
 
 
 def _as_counted(case: Case, standing: Standing) -> tuple[Standing, Statistics]:
-    return standing, statistics_of(standing, case.knobs, new_program_is_routine=_is_routine_newcomer(case))
+    routine = _is_routine_newcomer(case)
+    young = routine and not of_every_host(case) and is_young(standing, case.knobs)
+    return standing, statistics_of(standing, case.knobs, new_program_is_routine=routine, young=young)
 
 
 def _graver(case: Case) -> tuple[Standing, Statistics]:
@@ -97,6 +99,10 @@ def _damping(case: Case, standing: Standing, statistics: Statistics) -> Iterator
     rate = f"about {pace(statistics.new_ports_per_day)} in this fleet, so {routine}. [damping {statistics.damping:.2f}]"
     if not standing.program.units:
         yield line("new_program_rate", 0, f"A new program appears {rate}")
+    elif statistics.young:
+        known, window = counted(standing.program_days or 0, "day"), case.knobs.time_window.learning_days
+        text = f"{case.name} is new itself, known for {known} of {window} that learning takes; a new program appears"
+        yield line("young_program", 0, f"{text} {rate}")
     elif case.networked:
         yield line("new_port_rate", 0, f"A new port for {case.name} appears {rate}")
 

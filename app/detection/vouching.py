@@ -28,8 +28,13 @@ def vouched_by_peers(case: Case) -> bool:
     return _enough(case, case.standing.behaviour, case.standing.everything)
 
 
+def of_every_host(case: Case) -> bool:
+    """Whether it is a program of the system that attackers use, so that it is never a newcomer by itself."""
+    return any(case.kind(trait) for trait in _EVERYWHERE)
+
+
 def _needs_vouching(case: Case) -> bool:
-    return case.dubious or any(case.kind(trait) for trait in _EVERYWHERE)
+    return case.dubious or of_every_host(case)
 
 
 def _enough(case: Case, showing: Tally, all_nodes: Tally) -> bool:

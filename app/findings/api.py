@@ -1,5 +1,6 @@
-"""Findings as JSON: the list, one with its evidence, and the rows behind it."""
+"""Findings as JSON, of nodes and of the fleet: the list, one with its evidence, and the rows behind it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,11 +9,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from app.access.api import Reading
-from app.detection.deviation import Analytic, Severity
+from app.detection.behaviour import Platform
+from app.detection.deviation import Analytic, Severity, Spread
 from app.findings import store
-from app.findings.models import Finding
+from app.findings.models import Finding, FleetFinding
 from app.findings.quotes import Quote, quote
-from app.findings.store import Listed
+from app.findings.store import Listed, ListedFleet
 from app.fleet.models import Role
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
 from app.observations.api import BehaviourOut
@@ -20,12 +22,23 @@ from app.observations.models import Behaviour
 from app.problems import NotFound
 
 router = APIRouter(prefix="/findings", tags=["findings"])
+fleet_router = APIRouter(prefix="/fleet-findings", tags=["findings"])
 
 SORTS = {
     "score": Sorting(Finding.score, Finding.finding_id, int, uuid),
     "opened_at": Sorting(Finding.opened_at, Finding.finding_id, instant, uuid),
     "last_seen_at": Sorting(Finding.last_seen_at, Finding.finding_id, instant, uuid),
 }
+
+
+MEMBER_SORTS = {"first_seen_at": Sorting(Finding.first_seen_at, Finding.finding_id, instant, uuid)}
+
+FLEET_SORTS = {
+    "score": Sorting(FleetFinding.score, FleetFinding.fleet_finding_id, int, uuid),
+    "opened_at": Sorting(FleetFinding.opened_at, FleetFinding.fleet_finding_id, instant, uuid),
+    "last_seen_at": Sorting(FleetFinding.last_seen_at, FleetFinding.fleet_finding_id, instant, uuid),
+}
+FIRST_NODES = 5
 
 
 class EvidenceOut(BaseModel):
@@ -48,10 +61,38 @@ class FindingOut(BaseModel):
     evidence: list[EvidenceOut]
     knobs_version: int
     """Of the knobs that judged it, as `/api/v1/knobs?version=` takes it; 0 for the defaults."""
+    fleet_finding_id: UUID | None
+    """The fleet finding that speaks for it."""
     opened_at: datetime
     first_seen_at: datetime
     last_seen_at: datetime
     days_seen: int
+
+
+class FleetNode(BaseModel):
+    node_id: int
+    hostname: str
+    first_seen_at: datetime
+
+
+class FleetFindingOut(BaseModel):
+    fleet_finding_id: UUID
+    state: str
+    spread: Spread
+    severity: Severity
+    score: int
+    technique: str = "T1571"
+    analytic: Analytic
+    behaviour: BehaviourOut
+    nodes: int
+    first_nodes: list[FleetNode]
+    """Those that came first; `/nodes` has all."""
+    evidence: list[EvidenceOut]
+    opened_at: datetime
+    first_seen_at: datetime
+    """When the first of its nodes came to show it."""
+    last_seen_at: datetime
+    """When the newest of its nodes came to show it."""
 
 
 @router.get("")
@@ -64,6 +105,7 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     role: str | None = None,
     program: Annotated[str | None, Query(description="file name as normalised", max_length=300)] = None,
     since: Annotated[datetime | None, Query(description="opened at or after")] = None,
+    members: Annotated[bool, Query(description="also those that a fleet finding speaks for")] = False,  # noqa: FBT002
     sort: str = "-score",
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -79,6 +121,7 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     conditions = [column == value for column, value in wanted if value is not None]
     conditions += [Finding.severity.in_(severity)] if severity else []
     conditions += [Finding.opened_at >= since] if since else []
+    conditions += [] if members else [store.stands_alone()]
     pages = keyset(sort, cursor, SORTS)
     rows = await store.list_findings(session, conditions + pages.conditions, pages.order, limit + 1)
     column = sort.removeprefix("-")
@@ -106,6 +149,71 @@ async def _find(session: Reading, finding_id: UUID) -> Listed:
     if found is None:
         raise NotFound(f"no finding {finding_id}")
     return found
+
+
+@fleet_router.get("")
+async def list_fleet_findings(  # noqa: PLR0913, PLR0917 - filters of a list
+    session: Reading,
+    state: Literal["open", "withdrawn"] = "open",
+    severity: Annotated[list[Severity] | None, Query()] = None,
+    spread: Spread | None = None,
+    platform: Platform | None = None,
+    program: Annotated[str | None, Query(description="file name as normalised", max_length=300)] = None,
+    since: Annotated[datetime | None, Query(description="opened at or after")] = None,
+    sort: str = "-score",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[FleetFindingOut]:
+    """The same new behaviour on many nodes within a day: one finding in place of many, heaviest first."""
+    wanted: list[tuple[Any, Any]] = [
+        (FleetFinding.state, state),
+        (FleetFinding.spread, spread),
+        (Behaviour.platform, platform),
+        (Behaviour.name, program),
+    ]
+    conditions = [column == value for column, value in wanted if value is not None]
+    conditions += [FleetFinding.severity.in_(severity)] if severity else []
+    conditions += [FleetFinding.opened_at >= since] if since else []
+    pages = keyset(sort, cursor, FLEET_SORTS)
+    rows = await store.list_fleet_findings(session, conditions + pages.conditions, pages.order, limit + 1)
+    column = sort.removeprefix("-")
+    following = pages.next(rows, limit, lambda row: (getattr(row[0], column), row[0].fleet_finding_id))
+    return Page(items=await _fleet_findings_out(session, rows[:limit]), next=following)
+
+
+@fleet_router.get("/{fleet_finding_id}")
+async def get_fleet_finding(session: Reading, fleet_finding_id: UUID) -> FleetFindingOut:
+    rows = await store.list_fleet_findings(session, [FleetFinding.fleet_finding_id == fleet_finding_id], [], 1)
+    if not rows:
+        raise NotFound(f"no fleet finding {fleet_finding_id}")
+    return (await _fleet_findings_out(session, rows))[0]
+
+
+@fleet_router.get("/{fleet_finding_id}/nodes")
+async def list_fleet_finding_nodes(
+    session: Reading, fleet_finding_id: UUID, cursor: Cursor = None, limit: Limit = 50
+) -> Page[FindingOut]:
+    """The findings of its nodes, each with its own evidence, the first to show it first."""
+    pages = keyset("first_seen_at", cursor, MEMBER_SORTS)
+    conditions = [Finding.fleet_finding_id == fleet_finding_id, *pages.conditions]
+    rows = await store.list_findings(session, conditions, pages.order, limit + 1)
+    following = pages.next(rows, limit, lambda row: (row[0].first_seen_at, row[0].finding_id))
+    return Page(items=[finding_out(row) for row in rows[:limit]], next=following)
+
+
+async def _fleet_findings_out(session: Reading, rows: Sequence[ListedFleet]) -> list[FleetFindingOut]:
+    first = await store.first_nodes(session, [fleet.fleet_finding_id for fleet, _ in rows], FIRST_NODES)
+    names = ("node_id", "hostname", "first_seen_at")
+    return [
+        FleetFindingOut(
+            **{name: getattr(fleet, name) for name in FleetFindingOut.model_fields if hasattr(fleet, name)},
+            behaviour=BehaviourOut.of(behaviour),
+            first_nodes=[
+                FleetNode(**dict(zip(names, node, strict=True))) for node in first.get(fleet.fleet_finding_id, ())
+            ],
+        )
+        for fleet, behaviour in rows
+    ]
 
 
 def finding_out(row: Listed) -> FindingOut:

@@ -4,7 +4,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, Index, Integer, SmallInteger, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    false,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
@@ -31,6 +42,31 @@ class Finding(Table):
         ),
         Index("ix_findings_score_finding_id", "score", "finding_id"),
         Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
+        CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
+        Index("ix_findings_behaviour_id_severity", "behaviour_id", "severity", postgresql_where="state = 'open'"),
+        Index(
+            "ix_findings_loose",
+            "behaviour_id",
+            "new_to_peers",
+            "first_seen_at",
+            postgresql_where="state = 'open' AND fleet_finding_id IS NULL",
+        ),
+        Index(
+            "ix_findings_members",
+            "fleet_finding_id",
+            "state",
+            "spread",
+            "severity",
+            "score",
+            postgresql_where="fleet_finding_id IS NOT NULL",
+        ),
+        Index(
+            "ix_findings_members_first_seen_at",
+            "fleet_finding_id",
+            "first_seen_at",
+            "finding_id",
+            postgresql_where="fleet_finding_id IS NOT NULL",
+        ),
     )
 
     finding_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
@@ -53,6 +89,11 @@ class Finding(Table):
     last_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="first row of the newest day that showed it")
     day: Mapped[date] = mapped_column(Date, doc="newest day that showed it")
     days_seen: Mapped[int] = mapped_column(Integer, server_default="1")
+    new_to_peers: Mapped[bool] = mapped_column(
+        Boolean, server_default=false(), doc="when it was opened none of its peers had shown it for longer than a day"
+    )
+    spread: Mapped[str] = mapped_column(Text, server_default="novel", doc="the gravest kind it was judged to be")
+    fleet_finding_id: Mapped[UUID | None] = mapped_column(PG_UUID, doc="the fleet finding it belongs to, if any")
     batch_day: Mapped[date] = mapped_column(Date, doc="of the row that the judgement quotes")
     batch_id: Mapped[UUID] = mapped_column(PG_UUID)
     line_number: Mapped[int] = mapped_column(Integer)
@@ -61,3 +102,34 @@ class Finding(Table):
     start_source: Mapped[str] = mapped_column(
         Text, server_default="", doc="which event told how that process began; empty while none did"
     )
+
+
+class FleetFinding(Table):
+    """The same new behaviour on many nodes within a day. One open fleet finding per behaviour."""
+
+    __tablename__ = "fleet_findings"
+    __table_args__ = (
+        CheckConstraint("severity IN ('high', 'medium', 'low')", name="severity"),
+        CheckConstraint("score BETWEEN 0 AND 100", name="score"),
+        CheckConstraint("state IN ('open', 'withdrawn')", name="state"),
+        CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
+        Index("uq_fleet_findings_open_behaviour_id", "behaviour_id", unique=True, postgresql_where="state = 'open'"),
+        Index("ix_fleet_findings_score_fleet_finding_id", "score", "fleet_finding_id"),
+        Index("ix_fleet_findings_opened_at_fleet_finding_id", "opened_at", "fleet_finding_id"),
+    )
+
+    fleet_finding_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
+    behaviour_id: Mapped[UUID] = mapped_column(PG_UUID)
+    state: Mapped[str] = mapped_column(
+        Text, server_default="open", doc="withdrawn: too few of its nodes' findings were left"
+    )
+    spread: Mapped[str] = mapped_column(Text)
+    severity: Mapped[str] = mapped_column(Text)
+    score: Mapped[int] = mapped_column(SmallInteger)
+    analytic: Mapped[str] = mapped_column(Text, doc="MITRE ATT&CK analytic id")
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, doc="[{reason, points, text}]")
+    nodes: Mapped[int] = mapped_column(Integer, doc="open findings that belong to it, each of another node")
+    opened_at: Mapped[datetime] = mapped_column(INSTANT)
+    judged_at: Mapped[datetime] = mapped_column(INSTANT)
+    first_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="when the first of its nodes came to show it")
+    last_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="when the newest of its nodes came to show it")

@@ -2,17 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, LiteralString, Protocol
+from datetime import date, datetime
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    DateTime,
+    ColumnElement,
     Row,
     Text,
-    TextClause,
     Uuid,
     bindparam,
     case,
@@ -20,13 +19,14 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.types import TypeEngine
 
 from app.database import ReadSession, WriteSession
-from app.detection.deviation import Deviation
-from app.findings.models import Finding
+from app.detection.deviation import Deviation, Severity, Spread
+from app.detection.roll_out import Loose, Wave, takes_in
+from app.findings.models import Finding, FleetFinding
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -64,7 +64,8 @@ _OF_A_JUDGEMENT = (
 async def open_findings(session: WriteSession, found: Sequence[NewFinding], now: datetime) -> None:
     """Open what is new. What is open already is seen again: it keeps its opening and its heaviest judgement.
 
-    A second judgement of the same day takes the place of the first, for it was asked for by better evidence.
+    A second judgement of the same day takes the place of the first, for it was asked for by better evidence. Of other
+    days the gravest kind stays, so that a program which somebody exchanged later does not hide in a roll-out.
     """
     for each in found:
         added = insert(Finding).values(_row(each, now))
@@ -74,6 +75,8 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
             name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
             for name in _OF_A_JUDGEMENT
         }
+        graver = _rank(added.excluded.spread) > _rank(Finding.spread)
+        judged["spread"] = case((or_(same_day, graver), added.excluded.spread), else_=Finding.spread)
         seen_again = {
             "day": func.greatest(added.excluded.day, Finding.day),
             "last_seen_at": func.greatest(added.excluded.last_seen_at, Finding.last_seen_at),
@@ -88,125 +91,30 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         await session.execute(statement)
 
 
+def _rank(spread: Any) -> Any:
+    return func.array_position(bindparam(None, [each.value for each in Spread], ARRAY(Text)), spread)
+
+
 _WITHDRAW = text(
     """
     UPDATE findings f SET state = 'withdrawn', judged_at = :now
     FROM unnest(:nodes, :behaviours) AS light(node_id, behaviour_id)
     WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.state = 'open' AND f.day = :day
+    RETURNING f.behaviour_id
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
 
 
-async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int, UUID]], now: datetime) -> None:
-    """(node, behaviour) pairs that weigh too little; those that a first judgement of the day opened go."""
-    if light:
-        nodes, behaviours = (list(column) for column in zip(*light, strict=True))
-        await session.execute(_WITHDRAW, {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now})
+async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int, UUID]], now: datetime) -> set[UUID]:
+    """(node, behaviour) pairs that weigh too little; those that a first judgement of the day opened go.
 
-
-#: An entry of the same batch may wait already, with other behaviours.
-ADD_TO_QUEUE = """
-    ON CONFLICT (node_id, batch_id, day) DO UPDATE SET
-      behaviour_ids = q.behaviour_ids || excluded.behaviour_ids, line_numbers = q.line_numbers || excluded.line_numbers,
-      row_numbers = q.row_numbers || excluded.row_numbers, seen_at = q.seen_at || excluded.seen_at
-    WHERE NOT q.behaviour_ids @> excluded.behaviour_ids
-"""
-
-
-def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
-    """Queues open findings `f` of behaviours `b` with their rows. `chosen`: joins, conditions, perhaps a limit."""
-    statement = f"""
-    INSERT INTO fresh_sightings AS q (node_id, batch_id, day, batch_day, role_id,
-                                      behaviour_ids, line_numbers, row_numbers, seen_at, again)
-    SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
-           array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
-    FROM (
-      SELECT f.* FROM (SELECT * FROM findings WHERE state = 'open') f
-      JOIN (SELECT * FROM behaviours WHERE direction IN ('outbound', 'listening', 'loopback')) b USING (behaviour_id)
-      {chosen}
-    ) f
-    GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
-    {ADD_TO_QUEUE}
-    """  # noqa: S608 - constants
-    return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
-
-
-#: In the place of a program: all of the node.
-EVERY_PROGRAM = "*"
-
-_OF_EXPLAINED = _judge_again(
+    Returns the behaviours of which any went.
     """
-    WHERE f.node_id = ANY(:nodes) AND f.day BETWEEN :day - 1 AND :day + 1 AND EXISTS (
-      SELECT FROM unnest(:nodes, :words) AS known(node_id, word)
-      WHERE known.node_id = f.node_id AND (
-        known.word IN (b.path, '*') OR known.word = ANY(string_to_array(b.unit, ','))
-        OR (right(known.word, 4) = '.app' AND starts_with(b.path, known.word || '/')))
-    )
-    """,
-    nodes=BigInteger(), words=Text(),
-)  # fmt: skip
-
-_OF_BEGUN = _judge_again(
-    """
-    WHERE f.node_id = ANY(:nodes) AND f.start_source = '' AND EXISTS (
-      SELECT FROM unnest(:nodes, :processes, :paths, :instants) AS began(node_id, process_id, path, at)
-      WHERE began.node_id = f.node_id AND began.process_id = f.process_id AND began.path = b.path
-        AND f.last_seen_at BETWEEN began.at AND began.at + CAST(:longest AS interval)
-    )
-    """,
-    nodes=BigInteger(), processes=BigInteger(), paths=Text(), instants=DateTime(timezone=True),
-)  # fmt: skip
-
-_OF_NODES = _judge_again(
-    """
-    WHERE f.node_id = ANY(:nodes) AND f.day BETWEEN :day - 1 AND :day + 1
-    ORDER BY f.score DESC, f.finding_id LIMIT :most
-    """,
-    nodes=BigInteger(),
-)
-
-_OF_BEHAVIOURS = _judge_again(
-    """
-    JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id)
-      ON w.node_id = f.node_id AND w.behaviour_id = f.behaviour_id
-    WHERE f.day >= :first
-    """,
-    nodes=BigInteger(), behaviours=Uuid(),
-)  # fmt: skip
-
-#: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
-_OF_PROGRAMS = _judge_again(
-    """
-    JOIN unnest(:platforms, :paths) AS p(platform, path) ON p.platform = b.platform AND p.path = b.path
-    WHERE EXISTS (SELECT FROM batches t WHERE t.day = f.batch_day AND t.node_id = f.node_id AND t.batch_id = f.batch_id)
-    ORDER BY f.score DESC, f.finding_id LIMIT :most
-    """,
-    platforms=Text(), paths=Text(),
-)  # fmt: skip
-
-
-async def judge_again(session: WriteSession, day: date, explained: Collection[tuple[int, str]]) -> None:
-    """Queue open findings of which something has just become known, as (node, what).
-
-    What is a program's normalised path, a bundle that it lies in, its service or launchd label, or EVERY_PROGRAM.
-    Findings of the days beside count too: midnight may lie between a connection and what explains it.
-    """
-    if explained:
-        nodes, words = (list(column) for column in zip(*explained, strict=True))
-        await session.execute(_OF_EXPLAINED, {"day": day, "nodes": nodes, "words": words})
-
-
-async def judge_again_begun(
-    session: WriteSession, began: Collection[tuple[int, int, str, datetime]], longest: timedelta
-) -> None:
-    """Queue open findings of processes, as (node, process id, path, start), whose start has just become known.
-
-    `longest`: how long after its start a connection may still be joined with it.
-    """
-    if began:
-        nodes, processes, paths, instants = (list(column) for column in zip(*began, strict=True))
-        values = {"nodes": nodes, "processes": processes, "paths": paths, "instants": instants, "longest": longest}
-        await session.execute(_OF_BEGUN, values)
+    if not light:
+        return set()
+    nodes, behaviours = (list(column) for column in zip(*light, strict=True))
+    values = {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now}
+    return set(await session.scalars(_WITHDRAW, values))
 
 
 _SOURCES = text(
@@ -229,26 +137,6 @@ async def start_sources(
     return {(node, behaviour): source for node, behaviour, source in found}
 
 
-async def judge_nodes_again(session: WriteSession, day: date, nodes: Collection[int], most: int) -> None:
-    """Queue the heaviest open findings of nodes of which something has become known, of the day and those beside it."""
-    if nodes:
-        await session.execute(_OF_NODES, {"day": day, "nodes": sorted(nodes), "most": most})
-
-
-async def judge_programs_again(session: WriteSession, programs: Collection[tuple[str, str]], most: int) -> None:
-    """Queue the heaviest open findings of programs, as (platform, path), on all nodes."""
-    if programs:
-        platforms, paths = (list(column) for column in zip(*programs, strict=True))
-        await session.execute(_OF_PROGRAMS, {"platforms": platforms, "paths": paths, "most": most})
-
-
-async def judge_behaviours_again(session: WriteSession, first: date, pairs: Collection[tuple[int, UUID]]) -> None:
-    """Queue open findings of (node, behaviour) pairs that were seen on `first` or later."""
-    if pairs:
-        nodes, behaviours = (list(column) for column in zip(*sorted(pairs), strict=True))
-        await session.execute(_OF_BEHAVIOURS, {"first": first, "nodes": nodes, "behaviours": behaviours})
-
-
 def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
     deviation = each.deviation
     return {
@@ -261,6 +149,8 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "analytic": deviation.analytic.value,
         "evidence": [asdict(line) for line in deviation.evidence],
         "knobs_version": each.knobs_version,
+        "new_to_peers": deviation.new_to_peers,
+        "spread": deviation.spread.value,
         "day": each.where.day,
         "opened_at": now,
         "judged_at": now,
@@ -273,6 +163,103 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "process_id": each.process_id,
         "start_source": each.start_source,
     }
+
+
+#: Whatever the size of a roll-out, so many of the findings in no fleet finding are looked at, the newest first.
+LOOSE_MAX = 10_000
+
+_SPREADING = text(
+    """
+    SELECT w.behaviour_id FROM unnest(:behaviours) AS w(behaviour_id)
+    WHERE EXISTS (SELECT FROM fleet_findings f WHERE f.behaviour_id = w.behaviour_id AND f.state = 'open')
+       OR :enough <= (SELECT count(*) FROM (
+            SELECT FROM findings n WHERE n.behaviour_id = w.behaviour_id
+              AND n.state = 'open' AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS few)
+    ORDER BY 1
+    """
+).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)))
+
+
+async def spreading(session: WriteSession, behaviours: Collection[UUID], enough: int) -> Sequence[UUID]:
+    """Those of the behaviours that have a fleet finding, or as many findings on new nodes as one needs."""
+    if not behaviours:
+        return ()
+    return (await session.scalars(_SPREADING, {"behaviours": list(behaviours), "enough": enough})).all()
+
+
+async def lock_fleet_finding(session: WriteSession, behaviour_id: UUID) -> FleetFinding | None:
+    """The open one of a behaviour; two who gather its nodes at once follow each other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(behaviour_id), 0))))
+    query = select(FleetFinding).where(FleetFinding.behaviour_id == behaviour_id, FleetFinding.state == "open")
+    return await session.scalar(query.execution_options(populate_existing=True))
+
+
+_RELEASE = text(
+    """
+    UPDATE findings n SET fleet_finding_id = NULL
+    FROM unnest(:states, :spreads) AS leaving(state, spread)
+    WHERE n.fleet_finding_id = :fleet AND n.state = leaving.state AND n.spread = leaving.spread
+    """
+).bindparams(bindparam("states", type_=ARRAY(Text)), bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def release(session: WriteSession, fleet: UUID, kept: Spread | None) -> int:
+    """Let go the members that were withdrawn, and those that `kept` does not cover. Returns how many."""
+    gone = [("withdrawn", each) for each in Spread]
+    gone += [("open", each) for each in Spread if kept is None or not takes_in(kept, each)]
+    states, spreads = zip(*gone, strict=True)
+    values = {"fleet": fleet, "states": list(states), "spreads": [each.value for each in spreads]}
+    return (await session.execute(_RELEASE, values)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+_WAVE = text(
+    """
+    SELECT k.spread, (SELECT count(*) FROM (
+             SELECT FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open' AND n.spread = k.spread
+             LIMIT :enough) AS few)
+    FROM unnest(:spreads) AS k(spread)
+    """
+).bindparams(bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def wave_of(session: WriteSession, fleet: FleetFinding, enough: int) -> Wave:
+    """The members by kind, counted up to `enough`."""
+    values = {"fleet": fleet.fleet_finding_id, "enough": enough, "spreads": [each.value for each in Spread]}
+    nodes = {Spread(spread): total for spread, total in await session.execute(_WAVE, values)}
+    return Wave(Spread(fleet.spread), fleet.first_seen_at, fleet.last_seen_at, nodes)
+
+
+async def loose_findings(session: WriteSession, behaviour_id: UUID) -> list[Loose]:
+    columns = (Finding.finding_id, Finding.spread, Finding.first_seen_at, Finding.new_to_peers)
+    of_behaviour = (Finding.behaviour_id == behaviour_id, Finding.state == "open", stands_alone())
+    query = select(*columns).where(*of_behaviour).order_by(Finding.first_seen_at.desc()).limit(LOOSE_MAX)
+    return [Loose(key, Spread(spread), seen_at, new) for key, spread, seen_at, new in await session.execute(query)]
+
+
+async def join(session: WriteSession, fleet: UUID, joined: Sequence[Loose]) -> None:
+    ids = [each.finding_id for each in joined]
+    await session.execute(update(Finding).where(Finding.finding_id.in_(ids)).values(fleet_finding_id=fleet))
+
+
+_GRAVEST = text(
+    """
+    SELECT g.finding_id FROM unnest(:severities, :spreads) WITH ORDINALITY AS k(severity, spread, place)
+    CROSS JOIN LATERAL (
+      SELECT finding_id, score FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open'
+        AND n.spread = k.spread AND n.severity = k.severity ORDER BY score DESC LIMIT 1) AS g
+    ORDER BY array_position(:severities, k.severity), g.score DESC, k.place LIMIT 1
+    """
+).bindparams(bindparam("severities", type_=ARRAY(Text)), bindparam("spreads", type_=ARRAY(Text)))
+
+
+async def gravest_member(session: WriteSession, fleet: UUID) -> Finding:
+    """By severity, then score; a dozen rows are looked at, however many members there are."""
+    pairs = [(severity, spread) for severity in Severity for spread in reversed(Spread)]
+    severities, spreads = ([each.value for each in column] for column in zip(*pairs, strict=True))
+    values = {"fleet": fleet, "severities": severities, "spreads": spreads}
+    finding_id = (await session.scalars(_GRAVEST, values)).one()
+    query = select(Finding).where(Finding.finding_id == finding_id)
+    return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
 Listed = Row[Finding, Behaviour, Node, str]
@@ -290,6 +277,66 @@ async def list_findings(
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
 
 
+def stands_alone() -> ColumnElement[bool]:
+    """No fleet finding speaks for it."""
+    return Finding.fleet_finding_id.is_(None)
+
+
 async def find_finding(session: ReadSession, finding_id: UUID) -> Listed | None:
     found = await list_findings(session, [Finding.finding_id == finding_id], [], 1)
     return found[0] if found else None
+
+
+ListedFleet = Row[FleetFinding, Behaviour]
+
+
+async def list_fleet_findings(
+    session: ReadSession, conditions: Sequence[Any], order: Sequence[Any], limit: int
+) -> Sequence[ListedFleet]:
+    query = select(FleetFinding, Behaviour).join(Behaviour, Behaviour.behaviour_id == FleetFinding.behaviour_id)
+    return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
+
+
+_FIRST_NODES = text(
+    """
+    SELECT w.fleet, m.node_id, n.hostname, m.first_seen_at FROM unnest(:fleets) AS w(fleet)
+    CROSS JOIN LATERAL (
+      SELECT node_id, first_seen_at FROM findings WHERE fleet_finding_id = w.fleet
+      ORDER BY first_seen_at, finding_id LIMIT :limit) AS m
+    JOIN nodes n USING (node_id) ORDER BY w.fleet, m.first_seen_at
+    """
+).bindparams(bindparam("fleets", type_=ARRAY(Uuid)))
+
+
+async def first_nodes(
+    session: ReadSession, fleets: Sequence[UUID], limit: int
+) -> dict[UUID, list[tuple[int, str, datetime]]]:
+    """Fleet finding → node, host name and first sight of those that came first."""
+    found: dict[UUID, list[tuple[int, str, datetime]]] = {}
+    for fleet, *node in await session.execute(_FIRST_NODES, {"fleets": list(fleets), "limit": limit}):
+        found.setdefault(fleet, []).append((node[0], node[1], node[2]))
+    return found
+
+
+Judged = tuple[Severity | None, UUID | None]
+
+_JUDGED_AS = text(
+    """
+    SELECT w.behaviour_id, f.severity, (
+             SELECT fleet_finding_id FROM fleet_findings g
+             WHERE g.behaviour_id = w.behaviour_id AND g.state = 'open')
+    FROM unnest(:behaviours) AS w(behaviour_id)
+    CROSS JOIN LATERAL (
+      SELECT k.severity FROM unnest(:severities) WITH ORDINALITY AS k(severity, place)
+      WHERE EXISTS (SELECT FROM findings n
+                    WHERE n.behaviour_id = w.behaviour_id AND n.severity = k.severity AND n.state = 'open')
+      ORDER BY k.place LIMIT 1) AS f
+    """
+).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)), bindparam("severities", type_=ARRAY(Text)))
+
+
+async def judged_as(session: ReadSession, behaviours: Collection[UUID]) -> dict[UUID, Judged]:
+    """Behaviour → the gravest of its open findings, and its fleet finding; those without any are missing."""
+    values = {"behaviours": list(behaviours), "severities": [each.value for each in Severity]}
+    found = await session.execute(_JUDGED_AS, values)
+    return {behaviour: (Severity(severity), fleet) for behaviour, severity, fleet in found}

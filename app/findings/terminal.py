@@ -32,14 +32,17 @@ def show_findings(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Raises: NotSignedIn, InvalidRequest with what the server said."""
     with api_client(url, token, ca_file) as client:
-        page = get(client, "/api/v1/findings", {"severity": list(severity), "limit": limit})
+        wanted = {"severity": list(severity), "limit": limit}
+        page = get(client, "/api/v1/findings", wanted)
+        fleet = get(client, "/api/v1/fleet-findings", wanted)
     if as_json:
-        print(json.dumps(page))  # noqa: T201
+        print(json.dumps(page | {"fleet_findings": fleet["items"]}))  # noqa: T201
         return
-    for found in page["items"]:
-        console.print(panel(found))
-    total = len(page["items"])
-    console.print(f"{total} finding{'' if total == 1 else 's'}{', and more' if page['next'] else ''}.")
+    found = sorted((*fleet["items"], *page["items"]), key=lambda each: -each["score"])
+    for each in found[:limit]:
+        console.print(panel(each))
+    total, more = min(len(found), limit), len(found) > limit or page["next"] or fleet["next"]
+    console.print(f"{total} finding{'' if total == 1 else 's'}{', and more' if more else ''}.")
 
 
 def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
@@ -77,11 +80,26 @@ def panel(found: FindingJson) -> Panel:
     head = Text.assemble(
         (f"{found['score']} {found['severity']}", style), f" · {found['technique']} / {found['analytic']}"
     )
-    where = Text(
-        f"{found['hostname']} ({found['role']}), first seen {found['first_seen_at'][:16].replace('T', ' ')} UTC"
-    )
+    where = Text(_nodes(found) if "first_nodes" in found else _node(found))
     body = Group(Text(headline(found), style="bold"), where, evidence_table(found["evidence"]))
     return Panel(body, title=head, title_align="left", border_style=style)
+
+
+def _node(found: FindingJson) -> str:
+    return f"{found['hostname']} ({found['role']}), first seen {_instant(found['first_seen_at'])}"
+
+
+def _nodes(found: FindingJson) -> str:
+    """Of a fleet finding: how many, since when, and the first of them by name."""
+    named = ", ".join(each["hostname"] for each in found["first_nodes"])
+    more = found["nodes"] - len(found["first_nodes"])
+    others = f" and {more:,} more" if more > 0 else ""
+    since, until = _instant(found["first_seen_at"]), _instant(found["last_seen_at"])
+    return f"On {found['nodes']:,} nodes, from {since} to {until}: {named}{others}"
+
+
+def _instant(said: str) -> str:
+    return f"{said[:16].replace('T', ' ')} UTC"
 
 
 def headline(found: FindingJson) -> str:

@@ -69,7 +69,7 @@ class Sighting(Table):
     """A behaviour on a node on a UTC day, with the row that showed it first."""
 
     __tablename__ = "sightings"
-    __table_args__ = (Index("ix_sightings_behaviour_id", "behaviour_id", "day"), BY_DAY)
+    __table_args__ = (Index("ix_sightings_behaviour_id", "behaviour_id", "day", "role_id"), BY_DAY)
 
     day: Mapped[date] = mapped_column(Date, primary_key=True, doc="UTC day by the node's clock, if that is credible")
     node_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -108,6 +108,27 @@ def test_a_node_has_one_deviation_for_each_behaviour(write, history):
     assert found.lines == (1, 2, 3)
 
 
+def test_a_replay_tells_a_roll_out_node_by_node(write, history):
+    file = write("today.jsonl", *(line(f"N{n}", port="5678", day=11) for n in range(6)))
+    found = list(replay(Inputs((file,), (history,))))
+    assert sorted(each.node for each in found) == [f"N{n}" for n in range(6)]
+    assert len({each.deviation.score for each in found}) == 1
+
+
+def test_without_a_history_of_its_own_a_replay_knows_young_programs(write):
+    agent = r"C:\Program Files\Agent\agent.exe"
+    newcomers = [line(f"H{n}", path=rf"C:\Program Files\New{n}x\a.exe", day=5 + n % 5) for n in range(9)]
+    usual = [line(f"H{n}", day=day) for n in range(20) for day in range(20)]
+    first = [line("H0", path=agent, day=10)]
+    scores = []
+    for day in (11, 19):
+        file = write(f"{day}.jsonl", *usual, *newcomers, *first, line("H1", path=agent, port="8801", day=day))
+        [found] = [each for each in replay(Inputs((file,))) if each.deviation.behaviour.bucket == "8801"]
+        assert ("young_program" in {each.reason for each in found.deviation.evidence}) == (day == 11)
+        scores.append(found.deviation.score)
+    assert scores[0] < scores[1]
+
+
 def test_signature_rows_reach_the_program_on_their_node(write, history):
     rows = [
         line(path=IMPLANT, port="4782", day=11),

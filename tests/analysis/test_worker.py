@@ -31,7 +31,7 @@ async def say(server: Server, key: str, *ports: int, days_ago: int = 0) -> None:
 
 async def findings_of(server: Server, key: str) -> list[dict[str, Any]]:
     node = await node_of(server.database, key)
-    answer = await server.api.get("/api/v1/findings", params={"node_id": node})
+    answer = await server.api.get("/api/v1/findings", params={"node_id": node, "members": True})
     assert answer.status_code == 200
     items = answer.json()["items"]
     assert isinstance(items, list)
@@ -41,7 +41,7 @@ async def findings_of(server: Server, key: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def quiet(database: Database) -> Database:
     """Nothing left in the queue, no history."""
-    await tell(database, "TRUNCATE fresh_sightings, tallies, node_tallies, findings")
+    await tell(database, "TRUNCATE fresh_sightings, tallies, node_tallies, findings, fleet_findings")
     return database
 
 

@@ -21,7 +21,7 @@ from app.detection.scopes import as_document
 from tests.detection.bundles import a_bundle, an_object
 
 #: Tables of the knobs that are ours, not ATT&CK's.
-OUR_OWN = {"Vouching", "Weights", "Severities"}
+OUR_OWN = {"RollOuts", "Vouching", "Weights", "Severities"}
 
 
 def test_the_knobs_bear_the_names_that_attack_gives_its_mutable_elements():

@@ -110,3 +110,11 @@ def test_a_listener_is_held_to_its_role_once_enough_of_the_role_listens():
     assert silent.platform_behaviour == Tally(9, 9)
     assert history(*others, *few).standing("z", "laptop", None, ssh).peers == "all windows nodes"
     assert not history(*others, *enough).standing("s0", "server", None, ssh).new_to_role
+
+
+def test_a_history_tells_for_how_many_of_its_days_it_has_known_a_program_and_its_port():
+    known = history(*(("a", "pc", day, BROWSER) for day in range(10)), ("b", "pc", 6, WEB), ("a", "pc", 8, ODD))
+    after = known.standing("z", "pc", None, ODD)
+    assert (after.program_days, after.behaviour_days) == (4, 2)
+    then = known.standing("z", "pc", 8, ODD)
+    assert (then.program_days, then.behaviour_days) == (3, None)

@@ -8,7 +8,7 @@ from app.detection.deviation import Severity
 from app.detection.judgement import judge
 from app.detection.knobs import Knobs
 from app.detection.standing import Tally
-from tests.detection.worked import CHROME, GOOGLE, MICROSOFT, SVCHOST, behaviour, context, standing
+from tests.detection.worked import CHROME, GOOGLE, MICROSOFT, SVCHOST, UNSIGNED, behaviour, context, standing
 
 APPLE = Signer(Trust.TRUSTED, "Software Signing")
 ARRIVALS = standing(everything=(6000, 199), days=30, new_programs_per_day=3)
@@ -56,3 +56,45 @@ def test_a_remote_login_that_the_role_has_everywhere_is_no_finding():
     held = behaviour("/sbin/launchd", 22, direction=Direction.LISTENING)
     usual = standing(seen=(330, 11), program=(330, 11), port=(330, 11), everything=(330, 11), days=30)
     assert judge(held, context(APPLE), usual, Knobs()).severity is Severity.NONE
+
+
+ZOOM = r"C:\Users\bob\AppData\Roaming\Zoomy\bin\Zoomy.exe"
+
+
+def a_second_port(path, signer=MICROSOFT, *, program_days, rate=3.0):
+    """The program was seen on three nodes with 443, and now shows 8801."""
+    known = standing(
+        program=(3, 3), port=(0, 0), ports=1, everything=(6000, 199), program_days=program_days,
+        new_programs_per_day=rate,
+    )  # fmt: skip
+    return judge(behaviour(path, 8801), context(signer), known, Knobs())
+
+
+@pytest.mark.parametrize("path", [ZOOM, r"C:\Program Files\Tool\tool.exe"])
+def test_a_young_programs_second_port_weighs_what_its_first_did(path):
+    first = judge(behaviour(path, 8801), context(), ARRIVALS, Knobs())
+    young, grown = (a_second_port(path, program_days=days) for days in (1, 7))
+    assert young.score <= first.score + 2
+    assert grown.score > young.score + 20
+    said = {each.reason: each.text for each in young.evidence}["young_program"]
+    assert "is new itself, known for 1 day of 7 that learning takes; a new program appears about 3 times a day" in said
+    assert "[damping 0.25]" in said
+    assert "young_program" not in {each.reason for each in grown.evidence}
+
+
+def test_where_new_programs_are_seldom_a_young_one_is_judged_in_full():
+    assert a_second_port(ZOOM, program_days=1, rate=0.0).score == a_second_port(ZOOM, program_days=9, rate=0.0).score
+
+
+@pytest.mark.parametrize(
+    ("path", "signer"),
+    [
+        (ZOOM, UNSIGNED),
+        (ZOOM, Signer()),  # nobody knows who put it there
+        (SVCHOST, MICROSOFT),
+        (r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe", MICROSOFT),
+        (r"C:\Windows\System32\notepad.exe", MICROSOFT),
+    ],
+)
+def test_what_is_no_routine_newcomer_is_never_young(path, signer):
+    assert a_second_port(path, signer, program_days=1).score == a_second_port(path, signer, program_days=9).score

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,14 @@ FINDING = {
         {"reason": "not_available", "points": 0, "text": "Not available: bytes."},
     ],
 }
+FLEET_FINDING = {name: value for name, value in FINDING.items() if name not in {"hostname", "role"}} | {
+    "score": 34,
+    "severity": "low",
+    "nodes": 1060,
+    "first_nodes": [{"node_id": n, "hostname": f"LT-000{n}"} for n in (1, 2)],
+    "first_seen_at": "2026-11-20T09:00:00Z",
+    "last_seen_at": "2026-11-20T11:00:00Z",
+}
 
 
 def client(status: int, document: Any) -> httpx.Client:
@@ -39,8 +48,16 @@ def client(status: int, document: Any) -> httpx.Client:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    page = {"items": [FINDING], "next": "more"}
-    monkeypatch.setattr(terminal, "api_client", lambda *_: client(200, page))
+    pages = {
+        "/api/v1/findings": {"items": [FINDING], "next": "more"},
+        "/api/v1/fleet-findings": {"items": [FLEET_FINDING], "next": None},
+    }
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=pages[request.url.path]))
+
+    def served(*_: object) -> httpx.Client:
+        return httpx.Client(transport=transport, base_url="https://portbook.test")
+
+    monkeypatch.setattr(terminal, "api_client", served)
     return
 
 
@@ -53,7 +70,26 @@ def test_a_finding_is_shown_with_its_points_and_what_could_not_be_seen() -> None
     assert "svchost.exe (netsvcs) connected out to tcp/5678" in shown
     assert "+43  Port is new [for] this program." in shown
     assert "·  Not available: bytes." in shown
-    assert "1 finding, and more." in shown
+    assert "2 findings, and more." in shown
+
+
+@pytest.mark.usefixtures("served")
+def test_a_fleet_finding_is_shown_once_with_its_nodes_where_its_score_belongs() -> None:
+    console = Console(record=True, width=140)
+    show_findings(console, url="", token="", ca_file=None, severity=[], limit=20, as_json=False)
+    shown = console.export_text()
+    assert "On 1,060 nodes, from 2026-11-20 09:00 UTC to 2026-11-20 11:00 UTC: LT-0001, LT-0002 and 1,058 more" in shown
+    assert shown.index("LT-0033") < shown.index("1,060 nodes")
+
+
+@pytest.mark.usefixtures("served")
+def test_a_limit_is_of_both_kinds_together(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(record=True, width=140)
+    show_findings(console, url="", token="", ca_file=None, severity=[], limit=1, as_json=False)
+    assert "1,060 nodes" not in console.export_text()
+    show_findings(console, url="", token="", ca_file=None, severity=[], limit=1, as_json=True)
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (document["items"], document["fleet_findings"]) == ([FINDING], [FLEET_FINDING])
 
 
 @pytest.mark.parametrize("direction", ["outbound", "listening", "signature", "service", "launchd"])

@@ -9,7 +9,7 @@ from app.analysis.flow_joins import store
 from app.analysis.flow_joins.words import RECENT_DAYS
 from app.analysis.store import is_alone
 from app.database import Database
-from app.findings.store import judge_behaviours_again
+from app.findings.again.store import judge_behaviours_again
 
 LOOK_EVERY = timedelta(seconds=15)
 

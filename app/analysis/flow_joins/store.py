@@ -15,7 +15,7 @@ from app.analysis.models import FlowMark, FlowSkew, JudgedConnection
 from app.analysis.store import arrays
 from app.database import ReadSession, WriteSession
 from app.detection.behaviour import Transport
-from app.findings.store import ADD_TO_QUEUE
+from app.findings.again.store import ADD_TO_QUEUE
 from app.flows.connections import Connection
 from app.flows.join import Sensor
 from app.flows.models import FlowSensor

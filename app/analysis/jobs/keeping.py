@@ -16,7 +16,7 @@ from app.detection.facts import Fact
 from app.detection.job_parts import MOST_PARTS, JobKind, JobPart, hear_all, part_in
 from app.detection.jobs import LAUNCHD
 from app.detection.paths import stable_label
-from app.findings.store import EVERY_PROGRAM, judge_again
+from app.findings.again.store import EVERY_PROGRAM, judge_again
 
 #: How far a node's clock may be off before the time of receipt stands in for what it says.
 OLDEST_SECONDS, FUTURE_SECONDS = 30 * 86_400, 86_400

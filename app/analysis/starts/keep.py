@@ -15,7 +15,7 @@ from app.detection.columns import RejectedRow
 from app.detection.facts import Fact
 from app.detection.process_start import KEPT_DAYS
 from app.detection.reported_starts import ReportedStart, reported_start
-from app.findings.store import judge_again_begun
+from app.findings.again.store import judge_again_begun
 
 #: Starts of one node on one day that are kept, the newest: a build server makes more, an office host about 3,000.
 NODE_DAY_MAX = 10_000
