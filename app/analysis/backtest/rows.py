@@ -1,0 +1,148 @@
+"""The sightings of one day, a few thousand at a time, each with what its row, its signer and its surroundings say."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from app.analysis import standings, surroundings
+from app.analysis import store as statistics
+from app.analysis.backtest import store
+from app.analysis.backtest.store import Key, Sighting, Signed
+from app.analysis.standings import Seen
+from app.analysis.surroundings import Asked
+from app.database import WriteSession
+from app.detection.behaviour import NETWORK, Behaviour
+from app.detection.context import Signer, context_of
+from app.detection.standing import Standing
+from app.detection.surroundings import Surroundings
+from app.observations.originals import Original, Originals
+
+#: Bodies that are in memory at once; each may be as large as an agent's largest post.
+BODIES_MAX = 50
+BEHAVIOURS_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sighting as the worker would have judged it; `asked_again` where a later signature made it judge again."""
+
+    sighting: Sighting
+    seen: Seen
+    has_row: bool
+    standing: Standing
+    asked: Asked
+    around: Surroundings
+    asked_again: Asked | None = None
+    around_again: Surroundings | None = None
+
+
+class Reader:
+    """Reads days in their order; behaviours are kept, for most come again every day."""
+
+    def __init__(self, roles: Mapping[int, str]) -> None:
+        self._roles = roles
+        self._behaviours: dict[UUID, Behaviour] = {}
+
+    async def read(self, session: WriteSession, day: date, after: Key, limit: int) -> list[Row]:
+        """The next rows of the day, judged by nobody yet, and counted for the days after it."""
+        found = await store.sightings(session, day, after, limit)
+        if not found:
+            return []
+        await self._know(session, {each.behaviour_id for each in found})
+        seen = [Seen(each.node_id, each.role_id, self._behaviours[each.behaviour_id]) for each in found]
+        known = await standings.load(session, day, seen, self._roles)
+        rows = await self._rows(session, day, list(zip(found, seen, strict=True)), known)
+        await standings.count(session, day, set(seen))
+        return rows
+
+    async def _rows(
+        self, session: WriteSession, day: date, pairs: Sequence[tuple[Sighting, Seen]], known: Mapping[Seen, Standing]
+    ) -> list[Row]:
+        originals = await _originals(session, [sighting for sighting, _ in pairs])
+        signers = await _Signers.load(session, day, [seen for _, seen in pairs])
+        questions = [_questions(sighting, seen, originals, signers) for sighting, seen in pairs]
+        around = await surroundings.load(session, [asked for each in questions for asked in each if asked])
+        await signers.keep(session)
+        return [
+            Row(
+                sighting,
+                seen,
+                sighting.key in originals,
+                known[seen],
+                first,
+                around[first],
+                again,
+                around[again] if again else None,
+            )
+            for (sighting, seen), (first, again) in zip(pairs, questions, strict=True)
+        ]
+
+    async def _know(self, session: WriteSession, wanted: set[UUID]) -> None:
+        if len(self._behaviours) > BEHAVIOURS_MAX:
+            self._behaviours.clear()
+        if missing := wanted - self._behaviours.keys():
+            self._behaviours |= await statistics.behaviours(session, missing)
+
+
+async def _originals(session: WriteSession, found: Sequence[Sighting]) -> dict[Key, Original]:
+    """The rows that showed the sightings; those whose batch is gone are missing."""
+    by_batch: defaultdict[UUID, list[Sighting]] = defaultdict(list)
+    for each in found:
+        by_batch[each.batch_id].append(each)
+    rows: dict[Key, Original] = {}
+    for some in _groups(list(by_batch.values())):
+        bodies = await statistics.bodies(session, [each[0] for each in some])
+        originals = Originals(bodies)
+        for each in (sighting for group in some for sighting in group):
+            if original := originals.find(each.batch_id, each.line_number, each.row_number):
+                rows[each.key] = original
+    return rows
+
+
+def _groups(batches: Sequence[list[Sighting]]) -> Iterator[Sequence[list[Sighting]]]:
+    return (batches[start : start + BODIES_MAX] for start in range(0, len(batches), BODIES_MAX))
+
+
+def _questions(
+    sighting: Sighting, seen: Seen, originals: Mapping[Key, Original], signers: "_Signers"
+) -> tuple[Asked, Asked | None]:
+    original = originals.get(sighting.key)
+    query, columns = (original.query, original.columns) if original else ("", {})
+    path = seen.behaviour.program.path
+    then, finally_ = signers.then(seen.node_id, path, sighting.seen_at), signers.finally_(seen.node_id, path)
+    context = context_of(query, columns, node="", signer=then)
+    first = Asked(seen.node_id, seen.role_id, seen.behaviour, context, sighting.seen_at)
+    is_judged_again = finally_ != then and seen.behaviour.direction in NETWORK
+    return first, replace(first, context=replace(context, signer=finally_)) if is_judged_again else None
+
+
+class _Signers:
+    """Who signed the files of some nodes, as known at an instant of the day and at the end of the one after it."""
+
+    def __init__(self, before: Mapping[tuple[int, str], Signer], said: Sequence[Signed], day: date) -> None:
+        self._before, self._day = before, day
+        self._said: defaultdict[tuple[int, str], list[Signed]] = defaultdict(list)
+        for each in said:
+            self._said[each.node_id, each.path].append(each)
+
+    @classmethod
+    async def load(cls, session: WriteSession, day: date, seen: Sequence[Seen]) -> "_Signers":
+        images = {(each.node_id, each.behaviour.program.path) for each in seen}
+        before = await statistics.signers(session, images)
+        return cls(before, await store.signatures(session, day, {node for node, _ in images}), day)
+
+    def then(self, node: int, path: str, at: datetime) -> Signer:
+        known = self._before.get((node, path), Signer())
+        return next((each.signer for each in reversed(self._said.get((node, path), [])) if each.at <= at), known)
+
+    def finally_(self, node: int, path: str) -> Signer:
+        said = self._said.get((node, path))
+        return said[-1].signer if said else self._before.get((node, path), Signer())
+
+    async def keep(self, session: WriteSession) -> None:
+        """For the next day: what was said on this one."""
+        today = (each for said in self._said.values() for each in said if each.day == self._day)
+        newest = {(each.node_id, each.path): (each.signer, each.at) for each in today}
+        await statistics.keep_signers(session, newest)
