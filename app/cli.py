@@ -169,6 +169,29 @@ def findings(
     show_findings(console, url=url, token=token, ca_file=ca_file, severity=severity or [], limit=limit, as_json=as_json)
 
 
+@app.command()
+def backtest(
+    candidate: Annotated[Path, typer.Option(help="TOML file with the settings to try, as for `portbook replay`")],
+    days: Annotated[int, typer.Option(min=1, max=400, help="Judge the last so many days, today included")] = 7,
+    scope: Annotated[str | None, typer.Option(help="Of a file with several: every, platform.windows …")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the result to FILE.json, or the changes to FILE.csv")
+    ] = None,
+    fail_on_gained: Annotated[int | None, typer.Option(min=0, help="Exit with 1 when more findings are gained")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, one object a scope")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Judge stored days under the settings in force and under others, and show what would change."""
+    from app.analysis.backtest.command import Options, backtest, documents
+
+    options = Options(candidate, days, scope, as_json, output, fail_on_gained)
+    candidates = documents(options)
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    code = _with_database(settings, lambda database: backtest(database, options, candidates, console, errors))
+    raise typer.Exit(code)
+
+
 @app.command("import")
 def import_results(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too; - is stdin")],

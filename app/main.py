@@ -19,6 +19,8 @@ from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
 from app.agent_api.routes import AgentsFirst
 from app.analysis import api as coverage_api
+from app.analysis.backtest import api as backtest_api
+from app.analysis.backtest.run import work_queue
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.clock import utc_now
@@ -63,6 +65,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_keep_days_daily(database, settings))]
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
+            tasks.append(asyncio.create_task(work_queue(database, packs)))
         yield
         for task in tasks:
             task.cancel()
@@ -81,7 +84,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api):
+    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api, backtest_api):
         app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])

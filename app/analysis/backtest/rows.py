@@ -142,7 +142,7 @@ class _Signers:
         return said[-1].signer if said else self._before.get((node, path), Signer())
 
     async def keep(self, session: WriteSession) -> None:
-        """For the next day: what was said on this one."""
-        today = (each for said in self._said.values() for each in said if each.day == self._day)
-        newest = {(each.node_id, each.path): (each.signer, each.at) for each in today}
+        """For the next day: what was said on this one and was not known before."""
+        today = {key: each for key, said in self._said.items() for each in said if each.day == self._day}
+        newest = {key: (each.signer, each.at) for key, each in today.items() if each.signer != self._before.get(key)}
         await statistics.keep_signers(session, newest)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import BIGINT, TEXT
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.orm import defer
 
 from app.analysis.models import EVERY_ROLE
 from app.analysis.standings import arrivals_subject
@@ -19,7 +20,7 @@ from app.detection.context import Signer, Trust
 from app.detection.history import LEARNING_DAYS
 from app.findings.models import Finding
 from app.fleet.models import Node
-from app.observations.models import Execution
+from app.observations.models import Behaviour, Execution
 from app.observations.models import Sighting as StoredSighting
 from app.tuning.models import Backtest
 
@@ -32,6 +33,7 @@ _DAYS_MAX = 512
 #: Made under another name, because the real table is read until they are complete.
 _SCRATCH = ("tallies", "node_tallies", "images")
 
+#: Node and behaviour.
 Key = tuple[int, UUID]
 
 
@@ -62,6 +64,17 @@ class Signed:
     signer: Signer
     at: datetime
     day: date
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFinding:
+    """A finding as people see it; `is_earlier`: days before the period showed it first."""
+
+    score: int
+    state: str
+    role_id: int
+    platform: str
+    is_earlier: bool
 
 
 async def is_alone(session: WriteSession) -> bool:
@@ -235,18 +248,18 @@ async def signatures(session: ReadSession, day: date, nodes: Collection[int]) ->
     return [Signed(node, path, Signer(Trust(trust), name), at, on) for node, path, trust, name, at, on in found]
 
 
-async def stored_findings(
-    session: ReadSession, first: date, last: date
-) -> dict[tuple[int, UUID], tuple[int, str, str]]:
-    """(node, behaviour) → score, severity and state of findings whose first row is of these days; the newest of each.
+async def stored_findings(session: ReadSession, first: date, last: date, limit: int) -> dict[Key, StoredFinding]:
+    """By node and behaviour, the findings that were seen in these days; of several the newest.
 
     Withdrawn ones are left out: they were found light before their day was over.
     """
-    day = func.date(func.timezone("UTC", Finding.first_seen_at))
-    query = select(Finding.node_id, Finding.behaviour_id, Finding.score, Finding.severity, Finding.state)
-    query = query.where(day.between(first, last), Finding.state != "withdrawn").order_by(Finding.opened_at)
-    found = await session.execute(query)
-    return {(node, what): (score, severity, state) for node, what, score, severity, state in found}
+    seen_on = func.date(func.timezone("UTC", Finding.first_seen_at))
+    columns = (Finding.score, Finding.state, Finding.role_id, Behaviour.platform, seen_on < first)
+    query = select(Finding.node_id, Finding.behaviour_id, *columns)
+    query = query.join(Behaviour, Behaviour.behaviour_id == Finding.behaviour_id)
+    query = query.where(Finding.day >= first, seen_on <= last, Finding.state != "withdrawn")
+    found = await session.execute(query.order_by(Finding.opened_at).limit(limit))
+    return {(row[0], row[1]): StoredFinding(row[2], row[3], row[4], row[5], row[6]) for row in found}
 
 
 async def reporting(session: ReadSession, since: datetime) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
@@ -275,7 +288,9 @@ async def find(session: ReadSession, backtest_id: UUID) -> Backtest | None:
 async def list_backtests(
     session: ReadSession, conditions: Sequence[Any], order: Sequence[Any], limit: int
 ) -> Sequence[Backtest]:
-    return (await session.scalars(select(Backtest).where(*conditions).order_by(*order).limit(limit))).all()
+    """Without their results, which may be long."""
+    query = select(Backtest).options(defer(Backtest.result), defer(Backtest.candidate))
+    return (await session.scalars(query.where(*conditions).order_by(*order).limit(limit))).all()
 
 
 async def queued(session: ReadSession) -> int:

@@ -1,0 +1,59 @@
+"""Which knobs judge which node: those in force, and the same with a candidate in the place of what one scope sets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.analysis.backtest.document import Setting
+from app.database import ReadSession
+from app.detection.behaviour import Platform
+from app.detection.knob_changes import changes
+from app.detection.knobs import Knobs, KnobsProblem
+from app.detection.scopes import Document, KnobsByScope, Scope, as_document, scope_from, scopes_of
+from app.problems import InvalidRequest
+from app.tuning import store
+from app.tuning.changes import checked
+
+
+class Candidate:
+    """A document for one scope, beside all that is in force. The same knobs are always the same object."""
+
+    def __init__(self, in_force: Mapping[Scope, Document], document: Mapping[str, Any], scope: Scope) -> None:
+        """Raises: InvalidRequest, naming the field, when it is none or contradicts what wider scopes set."""
+        self.document = checked(document, scope)
+        self.scope = scope
+        self._current = KnobsByScope(in_force)
+        self._candidate = KnobsByScope({**in_force, scope: self.document})
+        try:
+            self._current.check()
+            self._candidate.check()
+        except KnobsProblem as problem:
+            raise InvalidRequest(str(problem), field="document") from None
+
+    def covers(self, role: str, platform: Platform) -> bool:
+        return self.scope in scopes_of(role, platform)
+
+    def current(self, role: str, platform: Platform) -> Knobs:
+        return self._current.of(role, platform)
+
+    def candidate(self, role: str, platform: Platform) -> Knobs:
+        return self._candidate.of(role, platform)
+
+    def changed(self) -> list[Setting]:
+        """The knobs that differ for the nodes of the scope."""
+        scope = self.scope
+        before, after = (as_document(each.of(scope.role, scope.platform)) for each in (self._current, self._candidate))
+        return [Setting(each.field, each.before, each.after) for each in changes(before, after)]
+
+
+async def candidate_of(session: ReadSession, document: Mapping[str, Any], scope: Scope) -> Candidate:
+    """Raises: InvalidRequest."""
+    in_force = {scope_from(each.scope): each.document for each in await store.in_force(session)}
+    return Candidate(in_force, document, scope)
+
+
+def scope_of(text: str) -> Scope:
+    """Raises: InvalidRequest."""
+    try:
+        return scope_from(text)
+    except KnobsProblem as problem:
+        raise InvalidRequest(str(problem), field="scope") from None
