@@ -35,6 +35,7 @@ from app.observations.intake import Intake
 from app.observations.reduction import Reducer
 from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
+from app.tuning import api as tuning_api
 
 log = structlog.get_logger()
 
@@ -84,7 +85,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    for module in (fleet_api, observations_api, findings_api, coverage_api, import_api, backtest_api):
+    for module in (fleet_api, observations_api, findings_api, coverage_api, tuning_api, import_api, backtest_api):
         app.include_router(module.router, prefix="/api/v1", dependencies=[Depends(signed_in)])
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.access.tokens import is_valid
+from app.access.tokens import is_valid, token_name
 from app.database import ReadSession
 from app.problems import NotSignedIn
 
@@ -19,6 +19,16 @@ async def signed_in(
     """Raises: NotSignedIn."""
     if credentials is None or not await is_valid(request.app.state.database, credentials.credentials):
         raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token")
+
+
+async def _caller(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> str:
+    return await token_name(request.app.state.database, credentials.credentials if credentials else "")
+
+
+#: Who asks, as a record of a change names them: the name of the token.
+Caller = Annotated[str, Depends(_caller)]
 
 
 async def _reading(request: Request) -> AsyncIterator[ReadSession]:

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 
 from app.access import store
 from app.database import Database
-from app.problems import Conflict, NotFound
+from app.problems import Conflict, NotFound, NotSignedIn
 
 FIRST_TOKEN_NAME = "first"  # noqa: S105 - a name, not a token
 PREFIX = "portbook_"
@@ -46,3 +46,12 @@ async def revoke_token(database: Database, name: str, now: datetime) -> None:
 async def is_valid(database: Database, token: str) -> bool:
     async with database.reading() as session:
         return await store.find_token(session, token_hash(token)) is not None
+
+
+async def token_name(database: Database, token: str) -> str:
+    """Raises: NotSignedIn."""
+    async with database.reading() as session:
+        found = await store.find_token(session, token_hash(token))
+    if found is None:
+        raise NotSignedIn("this token was revoked a moment ago")
+    return found.name

@@ -14,7 +14,7 @@ from app.analysis.standings import Seen
 from app.analysis.surroundings import Asked
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.detection.behaviour import Behaviour
+from app.detection.behaviour import Behaviour, Platform
 from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
 from app.detection.judgement import judge
@@ -26,6 +26,7 @@ from app.findings.store import NewFinding, judge_again, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
 from app.observations.originals import Original, Originals
+from app.tuning.in_force import KnobsInForce
 
 CLAIM_BATCHES = 200
 CLAIM_SIGHTINGS = 5_000
@@ -55,6 +56,10 @@ class Sighted:
         return Seen(self.fresh.node_id, self.fresh.role_id, self.behaviour)
 
     @property
+    def platform(self) -> Platform:
+        return self.behaviour.program.platform
+
+    @property
     def image(self) -> tuple[int, str]:
         """Node and file, of which signatures speak."""
         return self.fresh.node_id, self.behaviour.program.path
@@ -67,8 +72,9 @@ class Sighted:
         return context_of(query, columns, node=str(self.fresh.node_id), signer=signer)
 
 
-async def work(database: Database, knobs: Knobs) -> None:
+async def work(database: Database, defaults: Knobs) -> None:
     """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
+    knobs = KnobsInForce(defaults)
     while True:
         try:
             while await facts.take_some(database):
@@ -81,7 +87,7 @@ async def work(database: Database, knobs: Knobs) -> None:
             await asyncio.sleep(IDLE_SECONDS)
 
 
-async def _analyse_one_by_one(database: Database, knobs: Knobs) -> int:
+async def _analyse_one_by_one(database: Database, knobs: KnobsInForce) -> int:
     try:
         judged = await analyse_some(database, knobs, limit=1)
     except Exception:
@@ -102,11 +108,13 @@ async def _blame_oldest(database: Database) -> None:
         log.exception("database_away")
 
 
-async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATCHES) -> int:
+async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: int = CLAIM_BATCHES) -> int:
     """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged.
 
     One worker judges at a time, or a signature and the connection that it explains could pass each other.
+    `knobs`: what remembers those in force between claims, or the defaults that they stand upon.
     """
+    in_force = knobs if isinstance(knobs, KnobsInForce) else KnobsInForce(knobs)
     with SECONDS.time():
         async with database.writing() as session:
             if not await store.is_alone(session):
@@ -115,9 +123,10 @@ async def analyse_some(database: Database, knobs: Knobs, limit: int = CLAIM_BATC
             if not claimed:
                 return 0
             sighted = await _sighted(session, claimed)
+            await in_force.refresh(session)
             roles = await list_roles(session)
             for day in sorted({each.fresh.day for each in sighted}):
-                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], knobs, roles)
+                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], in_force, roles)
             await store.finish(session, [each.fresh_id for each in claimed])
     JUDGED.inc(len(sighted))
     return len(sighted)
@@ -143,7 +152,7 @@ async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> 
 
 
 async def _judge_day(
-    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: Knobs, roles: Mapping[int, str]
+    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: KnobsInForce, roles: Mapping[int, str]
 ) -> None:
     newly_signed = await store.keep_signers(session, _signatures(sighted))
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
@@ -151,7 +160,13 @@ async def _judge_day(
     asked = [each.asked(signed.get(each.image, Signer())) for each in sighted]
     around = await surroundings.load(session, asked)
     judged = [
-        _judge(each, question, known[each.seen], around[question], knobs)
+        _judge(
+            each,
+            question,
+            known[each.seen],
+            around[question],
+            knobs.of(roles.get(each.fresh.role_id, ""), each.platform),
+        )
         for each, question in zip(sighted, asked, strict=True)
     ]
     await _keep(session, day, judged)
@@ -170,9 +185,12 @@ async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding]) 
         FOUND.labels(each.deviation.severity.value).inc()
 
 
-def _judge(each: Sighted, asked: Asked, standing: Standing, around: Surroundings, knobs: Knobs) -> NewFinding:
+def _judge(
+    each: Sighted, asked: Asked, standing: Standing, around: Surroundings, in_force: tuple[Knobs, int]
+) -> NewFinding:
+    knobs, version = in_force
     deviation = judge(each.behaviour, asked.context, standing, knobs, around)
-    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number)
+    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number, version)
 
 
 def _signatures(sighted: Sequence[Sighted]) -> dict[tuple[int, str], tuple[Signer, datetime]]:

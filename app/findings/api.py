@@ -46,6 +46,8 @@ class FindingOut(BaseModel):
     role: str
     behaviour: BehaviourOut
     evidence: list[EvidenceOut]
+    knobs_version: int
+    """Of the knobs that judged it, as `/api/v1/knobs?version=` takes it; 0 for the defaults."""
     opened_at: datetime
     first_seen_at: datetime
     last_seen_at: datetime

@@ -33,6 +33,7 @@ class NewFinding:
     first_seen_at: datetime
     line_number: int
     row_number: int
+    knobs_version: int = 0
 
 
 async def open_findings(session: WriteSession, found: Sequence[NewFinding], now: datetime) -> None:
@@ -46,7 +47,7 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         replaces = or_(same_day, added.excluded.score > Finding.score)
         judged = {
             name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
-            for name in ("score", "severity", "evidence")
+            for name in ("score", "severity", "evidence", "knobs_version")
         }
         seen_again = {
             "day": func.greatest(added.excluded.day, Finding.day),
@@ -114,6 +115,7 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "score": deviation.score,
         "analytic": deviation.analytic.value,
         "evidence": [asdict(line) for line in deviation.evidence],
+        "knobs_version": each.knobs_version,
         "day": each.where.day,
         "opened_at": now,
         "judged_at": now,

@@ -108,4 +108,4 @@ FOR EACH STATEMENT EXECUTE FUNCTION knob_versions_are_kept()
 """
 
 for _statement in (GUARD_FUNCTION, GUARD_ROWS, GUARD_TABLE):
-    event.listen(KnobVersion.__table__, "after_create", DDL(_statement.replace("%", "%%")))
+    event.listen(KnobVersion.__table__, "after_create", DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]

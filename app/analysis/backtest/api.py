@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from app.access.api import Reading
+from app.access.api import Caller, Reading
 from app.analysis.backtest import store
 from app.analysis.backtest.export import csv_of
 from app.analysis.backtest.run import DAYS_MAX, enqueue
@@ -54,9 +54,9 @@ class BacktestOut(BacktestLine):
 
 
 @router.post("", status_code=202)
-async def post_backtest(request: Request, wanted: BacktestIn) -> BacktestLine:
+async def post_backtest(request: Request, caller: Caller, wanted: BacktestIn) -> BacktestLine:
     """Queue a run; a worker that judges takes it up within seconds, one at a time."""
-    asked = Wanted(wanted.document, wanted.scope, wanted.days, "API")
+    asked = Wanted(wanted.document, wanted.scope, wanted.days, caller)
     return _line(await enqueue(request.app.state.database, asked))
 
 

@@ -1,11 +1,10 @@
 """Which knobs judge which node: those in force, and the same with a candidate in the place of what one scope sets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.analysis.backtest.document import Setting
 from app.database import ReadSession
-from app.detection.behaviour import Platform
 from app.detection.knob_changes import changes
 from app.detection.knobs import Knobs, KnobsProblem
 from app.detection.scopes import Document, KnobsByScope, Scope, as_document, scope_from, scopes_of
@@ -18,31 +17,39 @@ class Candidate:
     """A document for one scope, beside all that is in force. The same knobs are always the same object."""
 
     def __init__(self, in_force: Mapping[Scope, Document], document: Mapping[str, Any], scope: Scope) -> None:
-        """Raises: InvalidRequest, naming the field, when it is none or contradicts what wider scopes set."""
+        """Raises: InvalidRequest, naming the field, when it is none or contradicts what other scopes set."""
         self.document = checked(document, scope)
         self.scope = scope
         self._current = KnobsByScope(in_force)
         self._candidate = KnobsByScope({**in_force, scope: self.document})
+        self._defaults = Knobs()
         try:
-            self._current.check()
             self._candidate.check()
         except KnobsProblem as problem:
             raise InvalidRequest(str(problem), field="document") from None
 
-    def covers(self, role: str, platform: Platform) -> bool:
+    def covers(self, role: str, platform: str) -> bool:
         return self.scope in scopes_of(role, platform)
 
-    def current(self, role: str, platform: Platform) -> Knobs:
-        return self._current.of(role, platform)
+    def current(self, role: str, platform: str) -> Knobs:
+        """The defaults where the settings in force are of no use, as the worker does."""
+        try:
+            return self._current.of(role, platform)
+        except KnobsProblem:
+            return self._defaults
 
-    def candidate(self, role: str, platform: Platform) -> Knobs:
+    def candidate(self, role: str, platform: str) -> Knobs:
         return self._candidate.of(role, platform)
 
     def changed(self) -> list[Setting]:
         """The knobs that differ for the nodes of the scope."""
         scope = self.scope
-        before, after = (as_document(each.of(scope.role, scope.platform)) for each in (self._current, self._candidate))
+        before, after = self._of(scope, self.current), self._of(scope, self._candidate.of)
         return [Setting(each.field, each.before, each.after) for each in changes(before, after)]
+
+    @staticmethod
+    def _of(scope: Scope, rules: Callable[[str, str], Knobs]) -> Document:
+        return as_document(rules(scope.role, scope.platform))
 
 
 async def candidate_of(session: ReadSession, document: Mapping[str, Any], scope: Scope) -> Candidate:

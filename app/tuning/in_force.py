@@ -1,0 +1,53 @@
+"""The knobs that are in force for a role and platform, as the worker and readers take them from the store."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from app.database import ReadSession
+from app.detection.knobs import Knobs, KnobsProblem
+from app.detection.scopes import KnobsByScope, Origin, as_document, origins, scope_from
+from app.tuning import store
+from app.tuning.models import KnobVersion
+
+log = structlog.get_logger()
+
+
+class KnobsInForce:
+    """Looks at each `refresh` whether there is a newer version, and reads the documents only then."""
+
+    def __init__(self, defaults: Knobs | None = None) -> None:
+        self._defaults = defaults or Knobs()
+        self._newest = 0
+        self._take(())
+
+    async def refresh(self, session: ReadSession) -> None:
+        newest = await store.newest_version(session)
+        if newest != self._newest:
+            self._take(await store.in_force_at(session, newest))
+            self._newest = newest
+
+    def of(self, role: str, platform: str) -> tuple[Knobs, int]:
+        """The knobs and the newest version that went into them; 0 where only defaults did.
+
+        Settings that an older Portbook took and this one does not are said in the log, and do not stop the judging.
+        """
+        versions = [self._versions[scope] for scope in self._knobs.setting(role, platform)]
+        try:
+            return self._knobs.of(role, platform), max(versions, default=0)
+        except KnobsProblem as problem:
+            log.error("knobs_unusable_defaults_taken", role=role, platform=platform, problem=str(problem))  # noqa: TRY400
+            return self._defaults, 0
+
+    def _take(self, versions: Sequence[KnobVersion]) -> None:
+        by_scope = {scope_from(each.scope): each for each in versions}
+        self._versions = {scope: each.version for scope, each in by_scope.items()}
+        self._knobs = KnobsByScope({scope: each.document for scope, each in by_scope.items()}, self._defaults)
+
+
+def origins_of(versions: Sequence[KnobVersion], role: str, platform: str) -> list[tuple[Origin, int | None]]:
+    """Every value for a role and platform, with the scope and version that it comes from."""
+    by_scope = {scope_from(each.scope): each for each in versions}
+    setting = KnobsByScope({scope: each.document for scope, each in by_scope.items()}).setting(role, platform)
+    found = origins([(None, as_document(Knobs())), *((scope, by_scope[scope].document) for scope in setting)])
+    return [(each, by_scope[each.scope].version if each.scope else None) for each in found]
