@@ -103,14 +103,19 @@ def serve(
 
 @app.command()
 def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Judge what web workers took in; as many of these as wanted may run beside them."""
+    """Judge what web workers took in, and run queued backtests; as many of these as wanted may run beside them."""
+    import asyncio
+
+    from app.analysis.backtest.run import work_queue
     from app.analysis.worker import work
+    from app.collection.packs import load_packs
     from app.detection.knobs import Knobs
     from app.server_log import configure_log
 
     settings = _settings(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
-    _with_database(settings, lambda database: work(database, Knobs()))
+    packs = load_packs()
+    _with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
 
 
 @app.command()

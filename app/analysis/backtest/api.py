@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from app.access.api import Caller, Reading
 from app.analysis.backtest import store
@@ -15,8 +15,11 @@ from app.analysis.backtest.run import DAYS_MAX, enqueue
 from app.analysis.backtest.run import Request as Wanted
 from app.clock import utc_now
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
-from app.problems import Conflict, NotFound
+from app.problems import Conflict, InvalidRequest, NotFound
 from app.tuning.models import Backtest
+
+#: Longer than any settings need to be.
+BODY_MAX_BYTES = 1_048_576
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
@@ -53,9 +56,13 @@ class BacktestOut(BacktestLine):
     """What came of it, once it is finished; docs/backtest.md says how to read it."""
 
 
-@router.post("", status_code=202)
-async def post_backtest(request: Request, caller: Caller, wanted: BacktestIn) -> BacktestLine:
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": BacktestIn.model_json_schema()}}}}
+
+
+@router.post("", status_code=202, openapi_extra=_BODY)
+async def post_backtest(request: Request, caller: Caller) -> BacktestLine:
     """Queue a run; a worker that judges takes it up within seconds, one at a time."""
+    wanted = await _read(request)
     asked = Wanted(wanted.document, wanted.scope, wanted.days, caller)
     return _line(await enqueue(request.app.state.database, asked))
 
@@ -97,6 +104,21 @@ async def delete_backtest(request: Request, backtest_id: UUID) -> None:
     if found is None:
         raise NotFound(f"no backtest {backtest_id}")
     raise Conflict(f"backtest {backtest_id} is {found.state} already")
+
+
+async def _read(request: Request) -> BacktestIn:
+    """Raises: InvalidRequest, naming the field."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > BODY_MAX_BYTES:
+            raise InvalidRequest(f"the body is longer than {BODY_MAX_BYTES:,} bytes", field="body")
+    try:
+        return BacktestIn.model_validate_json(bytes(content))
+    except ValidationError as problem:
+        errors = [{"pointer": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in problem.errors()]
+        detail = "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors)
+        raise InvalidRequest(detail, errors=errors) from None
 
 
 async def _find(session: Reading, backtest_id: UUID) -> Backtest:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 from app.analysis import standings, surroundings
@@ -111,7 +111,7 @@ def _questions(
     original = originals.get(sighting.key)
     query, columns = (original.query, original.columns) if original else ("", {})
     path = seen.behaviour.program.path
-    then, finally_ = signers.then(seen.node_id, path, sighting.seen_at), signers.finally_(seen.node_id, path)
+    then, finally_ = signers.then(sighting, path), signers.finally_(seen.node_id, path)
     context = context_of(query, columns, node="", signer=then)
     first = Asked(seen.node_id, seen.role_id, seen.behaviour, context, sighting.seen_at)
     is_judged_again = finally_ != then and seen.behaviour.direction in NETWORK
@@ -133,9 +133,11 @@ class _Signers:
         before = await statistics.signers(session, images)
         return cls(before, await store.signatures(session, day, {node for node, _ in images}), day)
 
-    def then(self, node: int, path: str, at: datetime) -> Signer:
-        known = self._before.get((node, path), Signer())
-        return next((each.signer for each in reversed(self._said.get((node, path), [])) if each.at <= at), known)
+    def then(self, sighting: Sighting, path: str) -> Signer:
+        """What comes in one batch is known at once."""
+        key, at, batch = (sighting.node_id, path), sighting.seen_at, sighting.batch_id
+        known = [each.signer for each in self._said.get(key, ()) if each.at <= at or each.batch_id == batch]
+        return known[-1] if known else self._before.get(key, Signer())
 
     def finally_(self, node: int, path: str) -> Signer:
         said = self._said.get((node, path))

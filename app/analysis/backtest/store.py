@@ -64,6 +64,7 @@ class Signed:
     signer: Signer
     at: datetime
     day: date
+    batch_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ async def sightings(session: ReadSession, day: date, after: Key, limit: int) -> 
 
 _SIGNATURES = arrays(
     f"""
-    SELECT s.node_id, b.path, {_SAID}, s.first_seen_at, s.day
+    SELECT s.node_id, b.path, {_SAID}, s.first_seen_at, s.day, s.batch_id
     FROM sightings s JOIN behaviours b USING (behaviour_id)
     WHERE s.day BETWEEN :day AND :until AND s.node_id = ANY(:nodes) AND b.direction = '{Direction.SIGNATURE.value}'
     ORDER BY s.first_seen_at
@@ -245,7 +246,10 @@ async def signatures(session: ReadSession, day: date, nodes: Collection[int]) ->
     """What was said on the day and on the one after it, in the order of time."""
     values = {"day": day, "until": day + timedelta(days=1), "nodes": list(nodes)}
     found = await session.execute(_SIGNATURES, values)
-    return [Signed(node, path, Signer(Trust(trust), name), at, on) for node, path, trust, name, at, on in found]
+    return [
+        Signed(row.node_id, row.path, Signer(Trust(row.trust), row.signer), row.first_seen_at, row.day, row.batch_id)
+        for row in found
+    ]
 
 
 async def stored_findings(session: ReadSession, first: date, last: date, limit: int) -> dict[Key, StoredFinding]:
