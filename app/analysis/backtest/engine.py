@@ -12,7 +12,7 @@ from app.analysis.backtest.verdicts import Verdicts
 from app.database import Apart
 from app.fleet.store import list_roles
 
-CHUNK_SIGHTINGS = 2_000
+CHUNK_SIGHTINGS = 500
 SEED_NODES = 200
 #: Judging does not keep the agents that this process serves waiting for longer than a few judgements.
 JUDGED_AT_ONCE = 50

@@ -20,7 +20,7 @@ from app.problems import InvalidRequest
 FINDINGS_MAX = 200_000
 #: Of so many changed findings the evidence is kept, to be shown; of the others the scores.
 CONTRASTS_MAX = 5_000
-_REMEMBERED_MAX = 50_000
+_REMEMBERED_MAX = 5_000
 
 #: Role and platform of a node → the knobs it is judged by.
 Rules = Callable[[str, Platform], Knobs]
