@@ -4,27 +4,20 @@ A command imports what it needs when it runs, so that `portbook replay` waits fo
 """
 
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from app.analysis.replay_cli import replay
 from app.clock import utc_now
-
-if TYPE_CHECKING:
-    from app.database import Database
-    from app.settings import Settings
-
-T = TypeVar("T")
-
-console = Console()
-errors = Console(stderr=True)
+from app.command_line import DatabaseUrl, DataDir, console, errors
+from app.command_line import settings_with as _settings
+from app.command_line import with_database as _with_database
+from app.knobs_cli import attack_app, knobs_app
 
 app = typer.Typer(
     name="portbook",
@@ -42,10 +35,10 @@ app.add_typer(packs_app, name="packs")
 app.add_typer(secrets_app, name="enroll-secret")
 app.add_typer(tokens_app, name="token")
 app.add_typer(nodes_app, name="node")
+app.add_typer(knobs_app, name="knobs")
+app.add_typer(attack_app, name="attack")
 app.command()(replay)
 
-DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded Postgres and the certificate")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://… instead of the embedded Postgres")]
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
 Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
 CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
@@ -336,42 +329,6 @@ def enroll_kit(
     secret = sys.stdin.read().strip() if str(secret_file) == "-" else secret_file.read_text().strip()
     write_kit(EnrollKit(platform, server, secret, trusted.read_bytes()), directory)
     console.print(Text(instructions(platform, directory)), soft_wrap=True)
-
-
-def _settings(**given: object) -> "Settings":
-    """Settings of the environment, with the options that were given in their place."""
-    from pydantic import ValidationError
-
-    from app.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _with_database(settings: "Settings", act: "Callable[[Database], Awaitable[T]]") -> T:
-    """Act on the configured database, on the embedded one of a running server, or on one started for this."""
-    import asyncio
-
-    from app.serving import any_database
-
-    with any_database(settings, lambda what: errors.print(what, style="dim")) as url:
-        return asyncio.run(_act(url, act))
-
-
-async def _act(url: str, act: "Callable[[Database], Awaitable[T]]") -> T:
-    import asyncio
-
-    from app.database import Database, migrate
-
-    await asyncio.to_thread(migrate, url)
-    database = Database(url)
-    try:
-        return await act(database)
-    finally:
-        await database.close()
 
 
 if __name__ == "__main__":

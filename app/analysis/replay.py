@@ -19,6 +19,7 @@ from app.detection.judgement import judge
 from app.detection.knobs import Knobs
 from app.detection.queries import UNDERSTOOD
 from app.detection.recognition import IDENTITY_COLUMNS, RejectedRow, recognise
+from app.detection.scopes import KnobsByScope
 
 SECONDS_OF_DAY = 86_400
 
@@ -62,11 +63,10 @@ _Key = tuple[str, Behaviour]
 class Replay:
     """One run. The files' own earlier days are history too; nobody approved anything of it."""
 
-    def __init__(self, inputs: Inputs, knobs: Knobs, progress: Progress | None = None) -> None:
+    def __init__(self, inputs: Inputs, knobs: Knobs | KnobsByScope, progress: Progress | None = None) -> None:
         self.skipped: list[Skipped] = []
         self._inputs = inputs
-        known = with_fields(knobs, time_window=with_fields(knobs.time_window, learning_days=0))
-        self._knobs = known if inputs.history_files else knobs  # whoever hands in a history says that it is enough
+        self._knobs = knobs if isinstance(knobs, KnobsByScope) else KnobsByScope({}, knobs)
         self._progress = progress
         self._history = History()
         self._surroundings = ReplaySurroundings()
@@ -141,7 +141,14 @@ class Replay:
         signer = self._signers.get((node, seen.behaviour.program.path), Signer())
         standing = self._history.standing(node, self._role(node), None, seen.behaviour)
         around = self._surroundings.around(node, seen.behaviour, seen.context, seen.seen_at)
-        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, self._knobs, around)
+        knobs = self._knobs_of(node, seen.behaviour)
+        return judge(seen.behaviour, replace(seen.context, signer=signer), standing, knobs, around)
+
+    def _knobs_of(self, node: str, behaviour: Behaviour) -> Knobs:
+        """Whoever hands in a history says that it is enough to learn from."""
+        knobs = self._knobs.of(self._role(node), behaviour.program.platform)
+        known = with_fields(knobs.time_window, learning_days=0)
+        return with_fields(knobs, time_window=known) if self._inputs.history_files else knobs
 
     def _role(self, node: str) -> str:
         return self._inputs.roles.get(node, "")

@@ -1,7 +1,6 @@
 """The command `portbook replay`: what it reads, prints and returns."""
 
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from app.analysis.captures import BadInput, Progress, roles
 from app.analysis.replay import Inputs, Judged, Replay, Skipped
 from app.detection.behaviour import DYNAMIC
 from app.detection.deviation import Severity
-from app.detection.knobs import Knobs, KnobsProblem, knobs_from
+from app.detection.knobs import Knobs
+from app.tuning.settings_file import SettingsFileProblem, read_knobs
 
 FOUND, BAD_INPUT = 1, 2
 _MOST_SKIPPED = 5
@@ -41,26 +41,15 @@ def replay_command(
         known_roles = roles(sources.nodes) if sources.nodes else {}
         inputs = Inputs(sources.files, sources.history, known_roles)
         with _progress(inputs, quiet=as_json) as progress:
-            run = Replay(inputs, _knobs(sources.settings), progress)
+            run = Replay(inputs, read_knobs(sources.settings) if sources.settings else Knobs(), progress)
             found = list(run.judged())
-    except BadInput as problem:
+    except (BadInput, SettingsFileProblem) as problem:
         sys.stderr.write(f"{problem}\n")
         return BAD_INPUT
     _say_skipped(run.skipped)
     shown = [each for each in found if each.deviation.severity.reaches(min_severity)]
     _print_json(shown) if as_json else _print_table(shown)
     return FOUND if fail_on and any(each.deviation.severity.reaches(fail_on) for each in found) else 0
-
-
-def _knobs(path: Path | None) -> Knobs:
-    if path is None:
-        return Knobs()
-    try:
-        return knobs_from(tomllib.loads(path.read_text("utf-8")))
-    except OSError as problem:
-        raise BadInput(path, 0, problem.strerror) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KnobsProblem) as problem:
-        raise BadInput(path, 0, problem) from None
 
 
 def _say_skipped(skipped: list[Skipped]) -> None:

@@ -16,7 +16,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Points = Annotated[float, Meta(ge=0, le=100)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Days = Annotated[int, Meta(ge=0, le=3650)]
-Score = Annotated[int, Meta(ge=0, le=101)]
+Score = Annotated[int, Meta(ge=1, le=101)]
 
 
 _PLACE = re.compile(r" - at `(\$[^`]*)`")

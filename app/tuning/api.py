@@ -20,7 +20,7 @@ from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import InvalidRequest
 from app.tuning import store
 from app.tuning.changes import TEXT_MAX, Why, change_one, found_version, revert
-from app.tuning.in_force import origins_of
+from app.tuning.in_force import applying, origins_of
 from app.tuning.models import KnobVersion
 
 BODY_MAX_BYTES = 1_048_576
@@ -41,14 +41,6 @@ class ValueOut(BaseModel):
     version: int | None
 
 
-class KnobsOut(BaseModel):
-    role: str
-    platform: str
-    version: int
-    """The newest of the versions that went into it, as findings name it; 0 where all are defaults."""
-    values: list[ValueOut]
-
-
 class VersionOut(BaseModel):
     version: int
     scope: str
@@ -62,6 +54,16 @@ class VersionOut(BaseModel):
     forced_reason: str | None
     """Why it was applied without a backtest; null where there is one."""
     superseded_at: datetime | None
+
+
+class KnobsOut(BaseModel):
+    role: str
+    platform: str
+    version: int
+    """The newest of the versions that went into it, as findings name it; 0 where all are defaults."""
+    values: list[ValueOut]
+    versions: list[VersionOut]
+    """All that went into it, the widest scope first: who, why, and whether one was forced."""
 
 
 class KnobChangeOut(BaseModel):
@@ -107,13 +109,18 @@ async def get_knobs(
 ) -> KnobsOut:
     """Every value for nodes of a role and platform, and where it comes from."""
     there = await (store.in_force(session) if version is None else store.in_force_at(session, version))
-    found = origins_of(there, role, platform)
+    versions = applying(there, role, platform)
     values = [
         ValueOut(field=each.field, value=each.value, scope=str(each.scope or "default"), version=number)
-        for each, number in found
+        for each, number in origins_of(versions)
     ]
-    newest = max((each.version or 0 for each in values), default=0)
-    return KnobsOut(role=role, platform=platform, version=newest, values=values)
+    return KnobsOut(
+        role=role,
+        platform=platform,
+        version=max((each.version for each in versions), default=0),
+        values=values,
+        versions=[version_out(each) for each in versions],
+    )
 
 
 @knobs.get("/versions")

@@ -6,7 +6,7 @@ import structlog
 
 from app.database import ReadSession
 from app.detection.knobs import Knobs, KnobsProblem
-from app.detection.scopes import KnobsByScope, Origin, as_document, origins, scope_from
+from app.detection.scopes import KnobsByScope, Origin, as_document, origins, scope_from, scopes_of
 from app.tuning import store
 from app.tuning.models import KnobVersion
 
@@ -45,9 +45,14 @@ class KnobsInForce:
         self._knobs = KnobsByScope({scope: each.document for scope, each in by_scope.items()}, self._defaults)
 
 
-def origins_of(versions: Sequence[KnobVersion], role: str, platform: str) -> list[tuple[Origin, int | None]]:
-    """Every value for a role and platform, with the scope and version that it comes from."""
+def applying(versions: Sequence[KnobVersion], role: str, platform: str) -> list[KnobVersion]:
+    """Those of the versions in force that concern a role and platform, the widest scope first."""
     by_scope = {scope_from(each.scope): each for each in versions}
-    setting = KnobsByScope({scope: each.document for scope, each in by_scope.items()}).setting(role, platform)
-    found = origins([(None, as_document(Knobs())), *((scope, by_scope[scope].document) for scope in setting)])
+    return [by_scope[scope] for scope in scopes_of(role, platform) if scope in by_scope]
+
+
+def origins_of(versions: Sequence[KnobVersion]) -> list[tuple[Origin, int | None]]:
+    """Every value that `applying` versions make, with the scope and version that it comes from."""
+    by_scope = {scope_from(each.scope): each for each in versions}
+    found = origins([(None, as_document(Knobs())), *((scope, each.document) for scope, each in by_scope.items())])
     return [(each, by_scope[each.scope].version if each.scope else None) for each in found]

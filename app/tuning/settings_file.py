@@ -121,10 +121,11 @@ def _parts(pointer: str) -> tuple[str, ...]:
 
 
 def line_of(text: str, names: tuple[str, ...]) -> int:
-    """The line that sets the value of that path, or the nearest table above it; 0 when none does."""
+    """The line that sets the value of that path, or opens the nearest table; 0 when none does."""
     best, at = 0, 0
     for number, path in _headings(text):
-        common = len(path) if path == names[: len(path)] else 0
+        shorter = min(len(path), len(names))
+        common = shorter if path[:shorter] == names[:shorter] else 0
         if common > best:
             best, at = common, number
     return at

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from app.database import ReadSession, WriteSession
 from app.tuning.models import Backtest, KnobVersion
@@ -29,7 +30,7 @@ async def in_force(session: ReadSession) -> Sequence[KnobVersion]:
 
 async def in_force_at(session: ReadSession, version: int) -> Sequence[KnobVersion]:
     """Of each scope the one that was in force when `version` had just been made."""
-    query = select(KnobVersion).where(KnobVersion.version <= version).distinct(KnobVersion.scope)
+    query = select(KnobVersion).where(KnobVersion.version <= version).ext(distinct_on(KnobVersion.scope))
     return (await session.scalars(query.order_by(KnobVersion.scope, KnobVersion.version.desc()))).all()
 
 

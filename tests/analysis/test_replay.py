@@ -236,3 +236,11 @@ def test_the_command_line_has_the_documented_options(write, history):
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["score"] >= 50
+
+
+def test_settings_of_a_role_count_for_its_nodes_only(write, history, capsys):
+    settings = write("knobs.toml", "[role.kiosk.windows.Severities]", "low = 101", "medium = 101", "high = 101")
+    nodes = write("nodes.jsonl", {"host_identifier": "PRD01", "role": "kiosk"})
+    file = write("today.jsonl", line("PRD01", port="5678", day=11), line("PRD02", port="5678", day=11))
+    assert replay_command(Sources((file,), (history,), nodes, settings), as_json=True) == 0
+    assert [json.loads(each)["node"] for each in capsys.readouterr().out.splitlines()] == ["PRD02"]

@@ -1,0 +1,56 @@
+"""What the commands share: where they print, their common options, and the way to the database."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from app.database import Database
+    from app.settings import Settings
+
+T = TypeVar("T")
+
+console = Console()
+errors = Console(stderr=True)
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded Postgres and the certificate")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://… instead of the embedded Postgres")]
+
+
+def settings_with(**given: object) -> "Settings":
+    """Settings of the environment, with the options that were given in their place."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def with_database(settings: "Settings", act: "Callable[[Database], Awaitable[T]]") -> T:
+    """Act on the configured database, on the embedded one of a running server, or on one started for this."""
+    import asyncio
+
+    from app.serving import any_database
+
+    with any_database(settings, lambda what: errors.print(what, style="dim")) as url:
+        return asyncio.run(_act(url, act))
+
+
+async def _act(url: str, act: "Callable[[Database], Awaitable[T]]") -> T:
+    import asyncio
+
+    from app.database import Database, migrate
+
+    await asyncio.to_thread(migrate, url)
+    database = Database(url)
+    try:
+        return await act(database)
+    finally:
+        await database.close()
