@@ -169,7 +169,7 @@ def findings(
 
 @app.command()
 def backtest(
-    candidate: Annotated[Path, typer.Option(help="TOML file with the settings to try, as for `portbook replay`")],
+    candidate: Annotated[Path, typer.Option(help="TOML file with the settings to try, as for `portbook knobs apply`")],
     days: Annotated[int, typer.Option(min=1, max=400, help="Judge the last so many days, today included")] = 7,
     scope: Annotated[str | None, typer.Option(help="Of a file with several: every, platform.windows …")] = None,
     output: Annotated[

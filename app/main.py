@@ -70,6 +70,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         yield
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks)  # each may have something to put back
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks)
         await database.close()

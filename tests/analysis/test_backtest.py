@@ -175,7 +175,7 @@ async def test_interrupted_it_says_so_and_the_next_may_run(fleet: Server) -> Non
 async def test_a_candidate_that_finds_everything_is_refused(fleet: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdicts, "FINDINGS_MAX", 10)
     with pytest.raises(InvalidRequest, match="more than 10 findings by"):
-        await tried(fleet.database, {"Severities": {"low": 0}})
+        await tried(fleet.database, {"Severities": {"low": 1}})
     [(state, error)] = await ask(fleet.database, "SELECT state, error FROM backtests")
     assert (state, "more than 10 findings" in error) == ("failed", True)
 

@@ -9,11 +9,13 @@ from uuid import uuid4
 import pytest
 
 from app.analysis.backtest import run
-from app.analysis.backtest.run import Request, run_queued, work_queue
+from app.analysis.backtest.run import Request, run_queued
 from app.clock import utc_now
 from app.collection.packs import load_packs
+from app.main import create_app
+from app.settings import Settings
 from tests.analysis.lived import TEMP, analyse, at, connects, forget, say
-from tests.factories import Server, a_node
+from tests.factories import Server, a_node, serving
 from tests.observations.stored import ask, tell
 
 LOWER = {"Severities": {"low": 10}}
@@ -157,10 +159,11 @@ async def test_while_one_runs_the_queue_waits(quiet: Server) -> None:
     assert await ask(quiet.database, "SELECT DISTINCT state FROM backtests") == [("finished",)]
 
 
-async def test_a_worker_takes_up_what_is_asked_for_and_puts_back_what_it_cannot_end(
-    quiet: Server, monkeypatch: pytest.MonkeyPatch
+async def test_a_server_takes_up_what_is_asked_for_and_puts_back_what_it_cannot_end(
+    quiet: Server, settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "IDLE_SECONDS", 0.01)
+    judging = settings.model_copy(update={"analyse": True})
     began = asyncio.Event()
 
     async def never_done(*_: Any) -> bool:
@@ -171,17 +174,13 @@ async def test_a_worker_takes_up_what_is_asked_for_and_puts_back_what_it_cannot_
     backtest_id = (await asked(quiet))["backtest_id"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run.store, "note_progress", never_done)
-        working = asyncio.create_task(work_queue(quiet.database, load_packs()))
-        await began.wait()
-        assert (await seen(quiet, backtest_id))["state"] == "running"
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        async with serving(create_app(judging, database_url)):
+            await began.wait()
+            assert (await seen(quiet, backtest_id))["state"] == "running"
     assert (await seen(quiet, backtest_id))["state"] == "queued"
-    working = asyncio.create_task(work_queue(quiet.database, load_packs()))
-    async with asyncio.timeout(30):
+    async with serving(create_app(judging, database_url)), asyncio.timeout(30):
         while (await seen(quiet, backtest_id))["state"] != "finished":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    working.cancel()
 
 
 async def test_a_run_whose_process_died_is_given_up(quiet: Server) -> None:
