@@ -2,7 +2,10 @@
 
 import pytest
 
+from app.clock import utc_now
 from app.database import Database
+from app.detection.scopes import EVERY
+from app.tuning.changes import Why, change
 from tests.analysis.lived import DAYS, Fleet, forget, tried
 from tests.factories import Server
 from tests.observations.stored import ask, tell
@@ -70,3 +73,14 @@ async def test_without_any_sighting_there_is_an_empty_result(database: Database)
     assert (result.nodes, result.sightings, result.gained.total) == (0, 0, 0)
     assert result.first_day == result.last_day
     assert result.telemetry.days_without_sightings == [result.last_day]
+
+
+@pytest.mark.usefixtures("fleet")
+async def test_findings_that_other_settings_judged_are_counted(server: Server) -> None:
+    before = (await tried(server.database)).agreement
+    assert before.other_settings == 0
+    why = Why("a test", "to see", forced_reason="to see")
+    await change(server.database, {EVERY: {"Severities": {"low": 20}}}, why, utc_now(), replaces=None)
+    after = (await tried(server.database, {"Severities": {"low": 20}})).agreement
+    assert (after.other_settings, after.stored) == (before.stored, before.stored)
+    assert after.found_only_now > 0

@@ -1,10 +1,12 @@
 """The command `portbook backtest`: what it reads, prints and returns."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from rich.console import Console
@@ -15,7 +17,7 @@ from app.analysis.backtest.document import Result
 from app.analysis.backtest.export import csv_of
 from app.analysis.backtest.report import report
 from app.analysis.backtest.run import Hear, Request, run_now
-from app.collection.packs import load_packs
+from app.collection.packs import Pack, load_packs
 from app.database import Database
 from app.detection.scopes import Document, Scope
 from app.problems import InvalidRequest
@@ -64,13 +66,23 @@ async def backtest(
     for scope, document in candidates.items():
         request = Request(document, str(scope), options.days, getuser())
         with _progress(errors, f"Judging {options.days} days of {scope}", quiet=options.as_json) as hear:
-            backtest_id, result = await run_now(database, request, packs, hear)
+            backtest_id, result = await _run(database, request, packs, hear, errors)
         gained = max(gained, result.gained.total)
         _show(console, result, as_json=options.as_json)
         if options.output:
             _write(options.output, result)
         errors.print(Text(f"Kept as backtest {backtest_id}.", style="dim"))
     return TOO_MANY_GAINED if options.fail_on_gained is not None and gained > options.fail_on_gained else 0
+
+
+async def _run(
+    database: Database, request: Request, packs: Sequence[Pack], hear: Hear, errors: Console
+) -> tuple[UUID, Result]:
+    try:
+        return await run_now(database, request, packs, hear)
+    except asyncio.CancelledError:
+        errors.print(Text("Cancelled. Nothing has changed but the record of this run.", style="dim"))
+        raise
 
 
 def _show(console: Console, result: Result, *, as_json: bool) -> None:

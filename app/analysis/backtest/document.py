@@ -134,6 +134,8 @@ class Agreement(Struct, frozen=True):
     other_score: int
     not_found_again: int
     found_only_now: int
+    other_settings: int
+    """Of the stored ones, those that were judged by other settings than those in force."""
 
 
 class QueryLine(Struct, frozen=True):

@@ -223,7 +223,10 @@ def _trust(result: Result) -> Iterator[RenderableType]:
         (found.found_only_now, "are found only now"),
     )
     others = ", ".join(f"{count:,} {words}" for count, words in rest if count)
-    agreement = Text(f"Judged again as it is in force, {share}{'; ' + others if others else ''}.")
+    changed = (
+        f" {counted(found.other_settings, 'was', 'were')} judged by other settings." if found.other_settings else ""
+    )
+    agreement = Text(f"Judged again as it is in force, {share}{'; ' + others if others else ''}.{changed}")
     yield Group(
         Rule(Text("How far it can be trusted"), align="left", style=_DIM),
         agreement,

@@ -36,7 +36,7 @@ async def result_of(
     verdicts = Verdicts(tried.current, tried.candidate, tried.covers)
     await judge_period(apart, period, verdicts, on_progress)
     around = await _around(apart, period, verdicts, tried)
-    summary = Summary(verdicts, around.roles, around.stored)
+    summary = Summary(verdicts, around.roles, around.stored, tried.version)
     return Result(
         version=VERSION,
         first_day=period.first,

@@ -1,6 +1,6 @@
 """Which knobs judge which node: those in force, and the same with a candidate in the place of what one scope sets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.analysis.backtest.document import Setting
@@ -11,15 +11,18 @@ from app.detection.scopes import Document, KnobsByScope, Scope, as_document, sco
 from app.problems import InvalidRequest
 from app.tuning import store
 from app.tuning.changes import checked
+from app.tuning.models import KnobVersion
 
 
 class Candidate:
     """A document for one scope, beside all that is in force. The same knobs are always the same object."""
 
-    def __init__(self, in_force: Mapping[Scope, Document], document: Mapping[str, Any], scope: Scope) -> None:
+    def __init__(self, versions: Sequence[KnobVersion], document: Mapping[str, Any], scope: Scope) -> None:
         """Raises: InvalidRequest, naming the field, when it is none or contradicts what other scopes set."""
         self.document = checked(document, scope)
         self.scope = scope
+        in_force = {scope_from(each.scope): each.document for each in versions}
+        self._versions = {scope_from(each.scope): each.version for each in versions}
         self._current = KnobsByScope(in_force)
         self._candidate = KnobsByScope({**in_force, scope: self.document})
         self._defaults = Knobs()
@@ -41,6 +44,10 @@ class Candidate:
     def candidate(self, role: str, platform: str) -> Knobs:
         return self._candidate.of(role, platform)
 
+    def version(self, role: str, platform: str) -> int:
+        """Of the knobs in force, as findings name it."""
+        return max((self._versions.get(scope, 0) for scope in scopes_of(role, platform)), default=0)
+
     def changed(self) -> list[Setting]:
         """The knobs that differ for the nodes of the scope."""
         scope = self.scope
@@ -54,8 +61,7 @@ class Candidate:
 
 async def candidate_of(session: ReadSession, document: Mapping[str, Any], scope: Scope) -> Candidate:
     """Raises: InvalidRequest."""
-    in_force = {scope_from(each.scope): each.document for each in await store.in_force(session)}
-    return Candidate(in_force, document, scope)
+    return Candidate(await store.in_force(session), document, scope)
 
 
 def scope_of(text: str) -> Scope:

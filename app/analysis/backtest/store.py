@@ -76,6 +76,7 @@ class StoredFinding:
     role_id: int
     platform: str
     is_earlier: bool
+    knobs_version: int
 
 
 async def is_alone(session: WriteSession) -> bool:
@@ -258,12 +259,19 @@ async def stored_findings(session: ReadSession, first: date, last: date, limit: 
     Withdrawn ones are left out: they were found light before their day was over.
     """
     seen_on = func.date(func.timezone("UTC", Finding.first_seen_at))
-    columns = (Finding.score, Finding.state, Finding.role_id, Behaviour.platform, seen_on < first)
+    columns = (
+        Finding.score,
+        Finding.state,
+        Finding.role_id,
+        Behaviour.platform,
+        seen_on < first,
+        Finding.knobs_version,
+    )
     query = select(Finding.node_id, Finding.behaviour_id, *columns)
     query = query.join(Behaviour, Behaviour.behaviour_id == Finding.behaviour_id)
     query = query.where(Finding.day >= first, seen_on <= last, Finding.state != "withdrawn")
     found = await session.execute(query.order_by(Finding.opened_at).limit(limit))
-    return {(row[0], row[1]): StoredFinding(row[2], row[3], row[4], row[5], row[6]) for row in found}
+    return {(row[0], row[1]): StoredFinding(*row[2:]) for row in found}
 
 
 async def reporting(session: ReadSession, since: datetime) -> tuple[dict[str, int], dict[tuple[str, str], int]]:

@@ -40,10 +40,19 @@ def candidate(found: Found) -> Verdict | None:
 
 
 class Summary:
-    """Reads the findings of both settings; `roles` and `hostnames` put names to numbers."""
+    """Reads the findings of both settings.
 
-    def __init__(self, verdicts: Verdicts, roles: Mapping[int, str], stored: Mapping[Key, StoredFinding]) -> None:
-        self._verdicts, self._roles, self._stored = verdicts, roles, stored
+    `roles` and `hostnames` put names to numbers; `version` is that of the knobs in force for a role and platform.
+    """
+
+    def __init__(
+        self,
+        verdicts: Verdicts,
+        roles: Mapping[int, str],
+        stored: Mapping[Key, StoredFinding],
+        version: Callable[[str, str], int],
+    ) -> None:
+        self._verdicts, self._roles, self._stored, self._version = verdicts, roles, stored, version
         self._pairs: list[Pair] = list(verdicts.found.items())
 
     def side(self, chosen: Chosen) -> Side:
@@ -116,7 +125,11 @@ class Summary:
             other_score=len(both) - same,
             not_found_again=len(stored) - len(both),
             found_only_now=len(now) - len(both),
+            other_settings=sum(self._is_otherwise_judged(self._stored[key]) for key in stored),
         )
+
+    def _is_otherwise_judged(self, each: StoredFinding) -> bool:
+        return each.knobs_version != self._version(self._roles.get(each.role_id, ""), each.platform)
 
     def _triaged(self, judged: Mapping[Key, str], chosen: Chosen) -> Triaged:
         found = [judged[key] for key, each in self._pairs if key in judged and chosen(each)]
