@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from app.analysis import standings, surroundings
@@ -44,10 +44,12 @@ class Reader:
     def __init__(self, roles: Mapping[int, str]) -> None:
         self._roles = roles
         self._behaviours: dict[UUID, Behaviour] = {}
+        self._newly_signed: dict[tuple[int, str], tuple[Signer, datetime]] = {}
 
     async def read(self, session: WriteSession, day: date, after: Key, limit: int) -> list[Row]:
-        """The next rows of the day, judged by nobody yet, and counted for the days after it."""
+        """The next rows of the day, judged by nobody yet, and counted for the days after it. Empty at its end."""
         found = await store.sightings(session, day, after, limit)
+        await self._keep_signers(session, found[0].node_id if found else None)
         if not found:
             return []
         await self._know(session, {each.behaviour_id for each in found})
@@ -64,7 +66,7 @@ class Reader:
         signers = await _Signers.load(session, day, [seen for _, seen in pairs])
         questions = [_questions(sighting, seen, originals, signers) for sighting, seen in pairs]
         around = await surroundings.load(session, [asked for each in questions for asked in each if asked])
-        await signers.keep(session)
+        self._newly_signed |= signers.newly_signed()
         return [
             Row(
                 sighting,
@@ -78,6 +80,12 @@ class Reader:
             )
             for (sighting, seen), (first, again) in zip(pairs, questions, strict=True)
         ]
+
+    async def _keep_signers(self, session: WriteSession, unfinished: int | None) -> None:
+        """For the next day; a node that this read has not finished must not know yet what it said later."""
+        done = {key: said for key, said in self._newly_signed.items() if key[0] != unfinished}
+        await statistics.keep_signers(session, done)
+        self._newly_signed = {key: said for key, said in self._newly_signed.items() if key not in done}
 
     async def _know(self, session: WriteSession, wanted: set[UUID]) -> None:
         if len(self._behaviours) > BEHAVIOURS_MAX:
@@ -143,8 +151,7 @@ class _Signers:
         said = self._said.get((node, path))
         return said[-1].signer if said else self._before.get((node, path), Signer())
 
-    async def keep(self, session: WriteSession) -> None:
-        """For the next day: what was said on this one and was not known before."""
+    def newly_signed(self) -> dict[tuple[int, str], tuple[Signer, datetime]]:
+        """What was said on this day and was not known before."""
         today = {key: each for key, said in self._said.items() for each in said if each.day == self._day}
-        newest = {key: (each.signer, each.at) for key, each in today.items() if each.signer != self._before.get(key)}
-        await statistics.keep_signers(session, newest)
+        return {key: (each.signer, each.at) for key, each in today.items() if each.signer != self._before.get(key)}
