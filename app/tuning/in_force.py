@@ -6,7 +6,7 @@ import structlog
 
 from app.database import ReadSession
 from app.detection.knobs import Knobs, KnobsProblem
-from app.detection.scopes import KnobsByScope, Origin, as_document, origins, scope_from, scopes_of
+from app.detection.scopes import KnobsByScope, Origin, Scope, as_document, origins, scope_from, scopes_of
 from app.tuning import store
 from app.tuning.models import KnobVersion
 
@@ -32,17 +32,21 @@ class KnobsInForce:
 
         Settings that an older Portbook took and this one does not are said in the log, and do not stop the judging.
         """
-        versions = [self._versions[scope] for scope in self._knobs.setting(role, platform)]
+        setting = self._knobs.setting(role, platform)
+        if setting in self._unusable:
+            return self._defaults, 0
         try:
-            return self._knobs.of(role, platform), max(versions, default=0)
+            return self._knobs.of(role, platform), max((self._versions[scope] for scope in setting), default=0)
         except KnobsProblem as problem:
             log.error("knobs_unusable_defaults_taken", role=role, platform=platform, problem=str(problem))  # noqa: TRY400
+            self._unusable.add(setting)
             return self._defaults, 0
 
     def _take(self, versions: Sequence[KnobVersion]) -> None:
         by_scope = {scope_from(each.scope): each for each in versions}
         self._versions = {scope: each.version for scope, each in by_scope.items()}
         self._knobs = KnobsByScope({scope: each.document for scope, each in by_scope.items()}, self._defaults)
+        self._unusable: set[tuple[Scope, ...]] = set()
 
 
 def applying(versions: Sequence[KnobVersion], role: str, platform: str) -> list[KnobVersion]:

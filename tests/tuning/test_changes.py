@@ -296,5 +296,8 @@ async def test_settings_that_a_newer_portbook_does_not_take_do_not_stop_the_judg
         "INSERT INTO knob_versions (scope, document, document_sha256, created_at, created_by, reason, forced_reason)"
         f" VALUES ('every', '{{\"Gone\": {{\"x\": 1}}}}', '\\x{'00' * 32}', now(), 'ada', 'why', 'now')",
     )
-    assert await in_force(fresh) == (Knobs(), 0)
+    knobs = KnobsInForce()
+    async with fresh.reading() as session:
+        await knobs.refresh(session)
+    assert [knobs.of("laptop", "macos"), knobs.of("laptop", "macos")] == [(Knobs(), 0)] * 2
     assert [each["event"] for each in logged] == ["knobs_unusable_defaults_taken"]
