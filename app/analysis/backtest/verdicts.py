@@ -85,7 +85,6 @@ class Verdicts:
         self.found: dict[tuple[int, UUID], Found] = {}
         self.days: dict[date, DayTotals] = {}
         self.starts = Starts()
-        self.judgements = 0
         self._rules = (current, candidate)
         self._covers = covers
         self._contrasts = 0
@@ -119,7 +118,6 @@ class Verdicts:
         if question not in self._remembered:
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
-            self.judgements += 1
             self._remembered[question] = judge(behaviour, context, standing, knobs, around)
         return self._remembered[question]
 
