@@ -100,14 +100,19 @@ def serve(
 
 @app.command()
 def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """Judge what web workers took in; as many of these as wanted may run beside them."""
+    """Judge what web workers took in, and run queued backtests; as many of these as wanted may run beside them."""
+    import asyncio
+
+    from app.analysis.backtest.run import work_queue
     from app.analysis.worker import work
+    from app.collection.packs import load_packs
     from app.detection.knobs import Knobs
     from app.server_log import configure_log
 
     settings = _settings(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
-    _with_database(settings, lambda database: work(database, Knobs()))
+    packs = load_packs()
+    _with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
 
 
 @app.command()
@@ -191,6 +196,29 @@ def drift(
         limit=limit,
         as_json=as_json,
     )
+
+
+@app.command()
+def backtest(
+    candidate: Annotated[Path, typer.Option(help="TOML file with the settings to try, as for `portbook knobs apply`")],
+    days: Annotated[int, typer.Option(min=1, max=400, help="Judge the last so many days, today included")] = 7,
+    scope: Annotated[str | None, typer.Option(help="Of a file with several: every, platform.windows …")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the result to FILE.json, or the changes to FILE.csv")
+    ] = None,
+    fail_on_gained: Annotated[int | None, typer.Option(min=0, help="Exit with 1 when more findings are gained")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, one object a scope")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Judge stored days under the settings in force and under others, and show what would change."""
+    from app.analysis.backtest.command import Options, backtest, documents
+
+    options = Options(candidate, days, scope, as_json, output, fail_on_gained)
+    candidates = documents(options)
+    settings = _settings(data_dir=data_dir, database_url=database_url)
+    code = _with_database(settings, lambda database: backtest(database, options, candidates, console, errors))
+    raise typer.Exit(code)
 
 
 @app.command("import")

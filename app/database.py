@@ -7,12 +7,13 @@ from typing import NewType
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import MetaData, NullPool, make_url, text
 from sqlalchemy.exc import DataError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 __all__ = [
+    "Apart",
     "DataError",
     "Database",
     "ReadSession",
@@ -69,8 +70,44 @@ class Database:
             await session.connection(execution_options={"postgresql_readonly": True})
             yield ReadSession(session)
 
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator["Apart"]:
+        """A connection of its own, closed at the end: its temporary tables and its locks go with it."""
+        url = self.engine.url
+        arguments = connect_args(url.render_as_string(hide_password=False))
+        engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
+        try:
+            async with engine.connect() as connection:
+                yield Apart(connection)
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+class Apart:
+    """Transactions that follow one another on one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteSession]:
+        async with self._session("READ WRITE") as session:
+            yield session
+
+    @asynccontextmanager
+    async def scratching(self) -> AsyncIterator[WriteSession]:
+        """One snapshot, and PostgreSQL refuses every write but those into temporary tables."""
+        async with self._session("ISOLATION LEVEL REPEATABLE READ, READ ONLY") as session:
+            yield session
+
+    @asynccontextmanager
+    async def _session(self, mode: str) -> AsyncIterator[WriteSession]:
+        async with AsyncSession(self._connection, expire_on_commit=False) as session, session.begin():
+            await session.execute(text(f"SET TRANSACTION {mode}"))
+            yield WriteSession(ReadSession(session))
 
 
 def connect_args(url: str) -> dict[str, str]:

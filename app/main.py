@@ -19,6 +19,8 @@ from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
 from app.agent_api.routes import AgentsFirst
 from app.analysis import api as coverage_api
+from app.analysis.backtest import api as backtest_api
+from app.analysis.backtest.run import work_queue
 from app.analysis.drift import api as drift_api
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
@@ -67,9 +69,11 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_keep_days_daily(database, settings))]
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
+            tasks.append(asyncio.create_task(work_queue(database, packs)))
         yield
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks)  # each may have something to put back
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks)
         await database.close()
@@ -94,6 +98,7 @@ _APIS = (
     tuning_api,
     software_api,
     flows_api,
+    backtest_api,
     import_api,
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import TextClause, and_, bindparam, delete, func, select, text, tuple_, update
@@ -90,9 +90,18 @@ _BODIES = arrays(
 )  # fmt: skip
 
 
-async def bodies(
-    session: WriteSession, fresh: Iterable[observed.FreshSightings | observed.FreshFacts]
-) -> dict[UUID, bytes]:
+class InBatch(Protocol):
+    """What came in a batch: an entry of a queue, a sighting."""
+
+    @property
+    def node_id(self) -> Any: ...
+    @property
+    def batch_day(self) -> Any: ...
+    @property
+    def batch_id(self) -> Any: ...
+
+
+async def bodies(session: ReadSession, fresh: Iterable[InBatch]) -> dict[UUID, bytes]:
     """Batch id → stored gzip body; batches that retention has dropped are missing."""
     keys = sorted({(each.batch_day, each.node_id, each.batch_id) for each in fresh})
     days, nodes, batches = (list(column) for column in zip(*keys, strict=True))

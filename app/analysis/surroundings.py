@@ -10,12 +10,13 @@ from app.analysis.jobs import store as jobs
 from app.analysis.software import around as software_around
 from app.analysis.starts import store as starts
 from app.database import WriteSession
-from app.detection.behaviour import Behaviour
+from app.detection.behaviour import Behaviour, Direction
 from app.detection.context import Context
 from app.detection.jobs import JobMatch, job_behind, relevant, wanted
 from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
-from app.flows.connections import Connection
+from app.flows.connections import Connection, connection_of
+from app.observations.originals import Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,24 @@ class Asked:
         return self.seen_at.timestamp()
 
 
-async def load(session: WriteSession, day: date, asked: Sequence[Asked]) -> Mapping[Asked, Surroundings]:
-    """A few statements for any number of sightings of one day."""
+def connection_in(row: Original | None, node_id: int, behaviour: Behaviour, seen_at: datetime) -> Connection | None:
+    """The connection that a row shows, if it shows one with a peer."""
+    if row is None or behaviour.direction is not Direction.OUTBOUND:
+        return None
+    at = row.observed_at or seen_at.timestamp()
+    return connection_of(str(node_id), str(behaviour.behaviour_id), row.columns, at)
+
+
+async def load(
+    session: WriteSession, day: date, asked: Sequence[Asked], *, learns: bool = True
+) -> Mapping[Asked, Surroundings]:
+    """A few statements for any number of sightings of one day. `learns`: as of `flows_of`."""
     begun = await _starts(session, asked)
     software = await software_around(
         session, [(each.node_id, each.behaviour, each.context, each.seen_at) for each in asked]
     )
     matches = await _jobs(session, asked)
-    flows = await flows_of(session, day, dict(_connections(day, asked)))
+    flows = await flows_of(session, day, dict(_connections(day, asked)), learns=learns)
     return {
         each: Surroundings(
             start=begun.get(each) or start_in_row(each.context, each.seen_at_unix),

@@ -15,7 +15,7 @@ from app.analysis.software import heed_import
 from app.analysis.standings import Seen
 from app.analysis.starts import joins
 from app.analysis.starts.joins import Joined
-from app.analysis.surroundings import Asked
+from app.analysis.surroundings import Asked, connection_in
 from app.clock import utc_now
 from app.database import Database, WriteSession
 from app.detection.behaviour import Behaviour, Direction, Platform
@@ -31,7 +31,6 @@ from app.findings.again.store import judge_again
 from app.findings.roll_outs import gather_roll_outs
 from app.findings.store import NewFinding, open_findings, withdraw
 from app.fleet.store import list_roles
-from app.flows.connections import Connection, connection_of
 from app.observations.models import FreshSightings
 from app.observations.originals import Original, Originals
 from app.tuning.in_force import KnobsInForce
@@ -74,15 +73,8 @@ class Sighted:
 
     def asked(self, signer: Signer, join_seconds: float) -> Asked:
         node_id, role_id = self.fresh.node_id, self.fresh.role_id
-        context = self._context(signer)
-        return Asked(node_id, role_id, self.behaviour, context, self.seen_at, join_seconds, self._connection)
-
-    @property
-    def _connection(self) -> Connection | None:
-        if self.original is None or self.behaviour.direction is not Direction.OUTBOUND:
-            return None
-        seen_at = self.original.observed_at or self.seen_at.timestamp()
-        return connection_of(str(self.fresh.node_id), str(self.behaviour.behaviour_id), self.original.columns, seen_at)
+        connection = connection_in(self.original, node_id, self.behaviour, self.seen_at)
+        return Asked(node_id, role_id, self.behaviour, self._context(signer), self.seen_at, join_seconds, connection)
 
     def _context(self, signer: Signer) -> Context:
         query, columns = (self.original.query, self.original.columns) if self.original else ("", {})

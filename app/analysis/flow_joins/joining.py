@@ -27,12 +27,16 @@ Pair = tuple[int, UUID]
 
 
 async def flows_of(
-    session: WriteSession, day: date, judged: Mapping[Judged, Behaviour]
+    session: WriteSession, day: date, judged: Mapping[Judged, Behaviour], *, learns: bool = True
 ) -> dict[Pair, tuple[FlowFacts, ...]]:
-    """(node, behaviour) → flows of the judged connection, then of the days before; a few statements for all."""
+    """(node, behaviour) → flows of the judged connection, then of the days before; a few statements for all.
+
+    `learns`: keep what was judged and how far clocks are apart, for flows that come later.
+    """
     known = await store.sensors(session)
     if not known or not judged:
-        await store.keep(session, dict.fromkeys(judged, ()))
+        if learns:
+            await store.keep(session, dict.fromkeys(judged, ()))
         return {}
     wanted = {(each.node_id, each.behaviour_id) for each in judged}
     before = await store.recent(session, wanted, day - timedelta(days=RECENT_DAYS), day)
@@ -43,9 +47,10 @@ async def flows_of(
     earlier = _earlier(known, await store.skews(session, {each.node_id for each in judged}))
     joins = join((each.connection for each in everything), flows, earlier)
     found = _Found(joins, {named(each): sensor_id for sensor_id, each in known.items()})
-    await store.add_skews(session, list(found.fresh_skews(before)))
-    sensors = {each: found.sensors(each) for each in everything}
-    await store.keep(session, {each: ids for each, ids in sensors.items() if each in judged or ids != before[each]})
+    if learns:
+        await store.add_skews(session, list(found.fresh_skews(before)))
+        sensors = {each: found.sensors(each) for each in everything}
+        await store.keep(session, {each: ids for each, ids in sensors.items() if each in judged or ids != before[each]})
     return found.facts(everything)
 
 
