@@ -7,7 +7,7 @@ from uuid import UUID
 from app.detection.behaviour import Behaviour
 from app.detection.context import Context
 from app.detection.facts import Fact
-from app.detection.job_parts import MOST_PARTS, JobKind, JobPart, hear_all
+from app.detection.job_parts import MOST_PARTS, JobKind, JobPart, hear_all, said_in
 from app.detection.jobs import JobMatch, job_behind, relevant, wanted
 
 
@@ -31,7 +31,7 @@ class ReplayJobs:
     def _heard(self, node: str) -> dict[UUID, JobPart]:
         if node not in self._parts:
             self._parts[node] = {}
-            hear_all(self._parts[node], self._unheard.pop(node, ()), MOST_PARTS)
+            hear_all(self._parts[node], said_in(self._unheard.pop(node, ())), MOST_PARTS)
         return self._parts[node]
 
 

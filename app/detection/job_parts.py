@@ -71,40 +71,48 @@ class JobPart:
         return self.ended_at is None or self.ended_at >= at
 
 
-def heard(part: JobPart | None, fact: Fact) -> JobPart | None:
+@dataclass(frozen=True, slots=True)
+class SaidOfJob:
+    """What one row says: a part as if it were the first row on it, or that it is gone."""
+
+    part: JobPart
+    is_removed: bool
+
+
+def said_in(facts: Iterable[Fact]) -> list[SaidOfJob]:
+    """What rows say of jobs; those that say nothing are left out."""
+    return [SaidOfJob(part, fact.action == "removed") for fact in facts if (part := _part_in(fact))]
+
+
+def heard(part: JobPart | None, said: SaidOfJob) -> JobPart | None:
     """A part after a row was heard: the same object when the row is no news. None while nothing is known of it.
 
     Rows come at least once and in any order: an older one than the last that counted changes nothing.
     """
-    said = part_in(fact)
-    if said is None:
-        return part
-    if fact.action == "removed":
-        return _less(part, said) if part else None
+    if said.is_removed:
+        return _less(part, said.part) if part else None
     if part is None:
-        return said
-    return part if said.said_at < part.said_at else _more(part, said)
+        return said.part
+    return part if said.part.said_at < part.said_at else _more(part, said.part)
 
 
-def hear_all(parts: MutableMapping[UUID, JobPart], facts: Iterable[Fact], room: int) -> set[UUID]:
+def hear_all(parts: MutableMapping[UUID, JobPart], said: Iterable[SaidOfJob], room: int) -> set[UUID]:
     """Hear rows of one node in the order of its clock. Returns the parts that are new or otherwise than before.
 
     `parts` holds what is known and is kept up; `room` says how many parts may come to it.
     """
     changed: set[UUID] = set()
     most = len(parts) + room
-    for fact in sorted(facts, key=lambda each: (each.observed_at, each.action != "removed")):
-        said = part_in(fact)
-        known = parts.get(said.part_id) if said else None
-        part = heard(known, fact)
+    for each in sorted(said, key=lambda each: (each.part.said_at, not each.is_removed)):
+        known = parts.get(each.part.part_id)
+        part = heard(known, each)
         if part and part is not known and (known or len(parts) < most):
             parts[part.part_id] = part
             changed.add(part.part_id)
     return changed
 
 
-def part_in(fact: Fact) -> JobPart | None:
-    """The part that a row speaks of, as if it were the first row on it; None when it says nothing."""
+def _part_in(fact: Fact) -> JobPart | None:
     kind, reader = _READERS.get(fact.query, (None, None))
     if kind is None or reader is None:
         return None

@@ -3,7 +3,7 @@
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport, port_bucket
 from app.detection.context import Signer, context_of
 from app.detection.facts import FACT_QUERIES, Fact
-from app.detection.job_parts import MOST_PARTS, hear_all
+from app.detection.job_parts import MOST_PARTS, hear_all, said_in
 from app.detection.jobs import job_behind, relevant, wanted
 from app.detection.paths import file_name, normalised
 
@@ -53,7 +53,7 @@ def running(name, pid, *, started="7", at=0):
 
 def parts_of(*facts, room=MOST_PARTS):
     parts = {}
-    hear_all(parts, facts, room)
+    hear_all(parts, said_in(facts), room)
     return parts
 
 

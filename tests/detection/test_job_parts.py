@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.detection.facts import FACT_QUERIES, FactKind
-from app.detection.job_parts import LONGEST_VALUE, MOST_FIELDS, JobKind, hear_all, heard
+from app.detection.job_parts import LONGEST_VALUE, MOST_FIELDS, JobKind, hear_all, heard, said_in
 from tests.detection.job_rows import DAY, fact, launchd, parts_of, running, service, socket_key, switch
 
 JOB_QUERIES = sorted(query for query, (_, kind) in FACT_QUERIES.items() if kind is FactKind.JOB)
@@ -16,7 +16,7 @@ def only(*facts):
 
 def test_what_is_said_again_is_no_news():
     part = only(launchd(program="/a", at=1))
-    assert heard(part, launchd(program="/a", at=DAY)) is part
+    assert heard(part, *said_in([launchd(program="/a", at=DAY)])) is part
 
 
 def test_another_configuration_is_a_change_that_remembers_the_last_one():
@@ -30,21 +30,21 @@ def test_a_change_is_one_whichever_of_its_rows_comes_first(turned):
     pair = [launchd(program="/a", at=9, action="removed"), launchd(program="/b", at=9)]
     part = only(launchd(program="/a", at=1))
     for each in reversed(pair) if turned else pair:
-        part = heard(part, each)
+        part = heard(part, *said_in([each]))
     assert (part.changed_at, part.ended_at, dict(part.says)) == (9, None, {"program": "/b"})
 
 
 def test_a_removed_row_ends_a_job_and_the_same_job_coming_back_is_no_news():
     gone = only(launchd(program="/a", at=1), launchd(program="/a", at=9, action="removed"))
     assert (gone.ended_at, gone.alive(9), gone.alive(10)) == (9, True, False)
-    back = heard(gone, launchd(program="/a", at=20))
+    back = heard(gone, *said_in([launchd(program="/a", at=20)]))
     assert (back.first_seen_at, back.changed_at, back.ended_at) == (1, None, None)
 
 
 def test_rows_that_come_late_change_nothing():
     part = only(launchd(program="/a", at=1), launchd(program="/b", at=9))
-    assert heard(part, launchd(program="/a", at=3)) is part
-    assert heard(part, launchd(program="/b", at=8, action="removed")) is part
+    assert heard(part, *said_in([launchd(program="/a", at=3)])) is part
+    assert heard(part, *said_in([launchd(program="/b", at=8, action="removed")])) is part
 
 
 def test_a_removed_row_of_what_nobody_knew_says_nothing():
@@ -88,7 +88,7 @@ def test_a_pid_is_told_of_services_that_run():
 def test_a_node_has_no_more_parts_than_it_has_room_for():
     parts = parts_of(*(launchd(f"l{n}", f"/p{n}", program="/a") for n in range(5)), room=3)
     assert len(parts) == 3
-    assert hear_all(parts, [launchd("l0", "/p0", program="/b", at=2)], 0)
+    assert hear_all(parts, said_in([launchd("l0", "/p0", program="/b", at=2)]), 0)
 
 
 def test_huge_texts_are_cut_and_still_told_apart():
@@ -97,7 +97,7 @@ def test_huge_texts_are_cut_and_still_told_apart():
     assert len(part.label) <= 255
     assert len(part.source) <= 600
     assert len(part.fields["program_arguments"]) < LONGEST_VALUE + 50
-    assert heard(part, second) is not part
+    assert heard(part, *said_in([second])) is not part
 
 
 def test_a_part_has_no_more_fields_than_the_limit():

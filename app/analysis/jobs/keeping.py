@@ -13,7 +13,7 @@ from app.analysis.jobs.store import PartKey
 from app.clock import utc_now
 from app.database import WriteSession
 from app.detection.facts import Fact
-from app.detection.job_parts import MOST_PARTS, JobKind, JobPart, hear_all, part_in
+from app.detection.job_parts import MOST_PARTS, JobKind, JobPart, SaidOfJob, hear_all, said_in
 from app.detection.jobs import LAUNCHD
 from app.detection.paths import stable_label
 from app.findings.again.store import EVERY_PROGRAM, judge_again
@@ -30,16 +30,17 @@ async def keep_jobs(session: WriteSession, facts: Sequence[Fact]) -> None:
     by_node: defaultdict[int, list[Fact]] = defaultdict(list)
     for fact in facts:
         by_node[int(fact.node)].append(replace(fact, observed_at=_credible(fact.observed_at, now)))
-    wanted = {(node, said.part_id) for node in by_node for fact in by_node[node] if (said := part_in(fact))}
+    said = {node: said_in(rows) for node, rows in by_node.items()}
+    wanted = {(node, each.part.part_id) for node, rows in said.items() for each in rows}
     if wanted:
         known = await store.parts(session, wanted)
-        room = await _room(session, by_node.keys())
+        room = await _room(session, said.keys())
         before: defaultdict[int, dict[UUID, JobPart]] = defaultdict(dict)
         for (node, part_id), part in known.items():
             before[node][part_id] = part
         changed = {
             (node, part_id): part
-            for node, rows in by_node.items()
+            for node, rows in said.items()
             for part_id, part in _hear(node, rows, before[node], room[node])
         }
         await store.keep_parts(session, changed)
@@ -48,10 +49,10 @@ async def keep_jobs(session: WriteSession, facts: Sequence[Fact]) -> None:
 
 
 def _hear(
-    node: int, facts: Sequence[Fact], parts: MutableMapping[UUID, JobPart], room: int
+    node: int, said: Sequence[SaidOfJob], parts: MutableMapping[UUID, JobPart], room: int
 ) -> Iterator[tuple[UUID, JobPart]]:
     most = len(parts) + room
-    changed = hear_all(parts, facts, room)
+    changed = hear_all(parts, said, room)
     if len(parts) >= most:
         log.warning("inventory_of_jobs_full", node=node, parts_max=MOST_PARTS)
     return ((part_id, parts[part_id]) for part_id in changed)
