@@ -1,12 +1,12 @@
 -- title: Which process each running service lives in
 -- interval: 900
--- mode: snapshot
+-- mode: differential
 -- platform: windows
 -- version: 5.15.0
--- removed: false
+-- removed: true
 -- denylist: true
 -- needs: osqueryd as SYSTEM.
--- noise: About 100 rows per run: a snapshot, because pids change with each start.
+-- noise: About 100 rows when the host starts and with the daily resync; then only services that come and go.
 -- references: osquery services, processes.
 
 SELECT s.name, s.status, s.pid, p.path AS proc_path, p.start_time AS proc_start
