@@ -28,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 100},
 )
 packs_app = typer.Typer(help="What is asked of nodes.", no_args_is_help=True)
 secrets_app = typer.Typer(help="What lets an agent enroll.", no_args_is_help=True)
@@ -56,7 +57,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _mendable()):
             raise
-        errors.print(Text(f"portbook: {error}", style="red"))
+        errors.print(Text(f"portbook: {error}", style="red"), soft_wrap=True)
         sys.exit(2)
 
 
@@ -223,7 +224,7 @@ def backtest(
 
 @app.command("import")
 def import_results(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too; - is stdin")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="osquery result lines, .gz too; - is stdin")],
     role: Annotated[str, typer.Option(help="Role of nodes that are new")],
     url: Url = DEFAULT_URL,
     token: Token = "",

@@ -146,7 +146,7 @@ class Demo:
         self._console.print(_table(self._scenario, outcome))
         self._console.print(_summary(outcome))
         if self._stay:
-            self._console.print(_how_to_go_on(server, token, self._settings))
+            self._console.print(_how_to_go_on(server, token, self._settings), soft_wrap=True)
 
 
 def _finish(bar: Progress, task: TaskID, total: int) -> None:
@@ -280,7 +280,7 @@ def _how_to_go_on(server: ServerAddress, token: str, settings: Settings) -> Text
         f"  .venv/bin/portbook findings --url {server.url} --ca-file {server.ca_file}\n"
         f"  curl --cacert {server.ca_file} -H 'Authorization: Bearer '$PORTBOOK_TOKEN {server.url}/api/v1/findings\n"
         f"A real host: .venv/bin/portbook enroll-secret add mine --role laptop --data-dir {folder} > mine.secret\n"
-        f"  .venv/bin/portbook enroll-kit kit --platform macos --server HOST:{settings.port} "
+        f"  .venv/bin/portbook enroll-kit kit --platform macos --server HOST:{server.url.rpartition(':')[2]} "
         f"--secret-file mine.secret --data-dir {folder}\n"
     )
 

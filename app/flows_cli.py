@@ -18,7 +18,7 @@ def _group() -> None:
 
 @flows_app.command("import")
 def flows_import(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Logs, .gz too, or their folders; - is stdin")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Logs, .gz too, or their folders; - is stdin")],
     sensor: Annotated[str, typer.Option(help="Your name for the sensor")] = "default",
     tool: Annotated[Literal["zeek", "suricata"] | None, typer.Option(help="Take no other's lines")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object")] = False,

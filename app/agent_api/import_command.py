@@ -37,8 +37,12 @@ def import_files(client: httpx.Client, files: Iterable[Path], role: str) -> dict
 
 def _send(client: httpx.Client, lines: list[bytes], role: str, where: str) -> dict[str, Any]:
     body = igzip.compress(b"".join(lines), 1)
-    answer = client.post("/api/v1/results", params={"role": role}, content=body, headers={"Content-Encoding": "gzip"})
-    document: dict[str, Any] = answer.json()
+    headers = {"Content-Encoding": "gzip"}
+    try:
+        answer = client.post("/api/v1/results", params={"role": role}, content=body, headers=headers)
+        document: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise InvalidRequest(f"{where}: no answer from {client.base_url}: {error}") from error
     if answer.is_error:
         raise InvalidRequest(f"{where}: {document.get('detail')}")
     return document

@@ -55,7 +55,8 @@ def _parts(paths: Sequence[Path], faults: list[str], progress: Progress | None) 
 def _faults(path: Path, reader: FlowReader) -> Iterator[str]:
     for fault in reader.account.faults.values():
         what = f"{fault.field}: {fault.problem}" if fault.field else fault.problem
-        yield f"{path}:{fault.first_line}: {fault.lines} flow log lines left out: {what}"
+        lines = "1 flow log line" if fault.lines == 1 else f"{fault.lines:,} flow log lines"
+        yield f"{path}:{fault.first_line}: {lines} left out: {what}"
 
 
 def _sensor(path: Path) -> str:

@@ -9,7 +9,7 @@ from app.detection.deviation import Severity
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="osquery result lines, .gz too")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="osquery result lines, .gz too")],
     history: Annotated[list[Path] | None, typer.Option(help="What was seen before: not judged, not approved")] = None,
     nodes: Annotated[Path | None, typer.Option(help="JSON Lines: host_identifier, platform, role")] = None,
     flows: Annotated[list[Path] | None, typer.Option(help="Zeek or Suricata logs, one folder a sensor")] = None,

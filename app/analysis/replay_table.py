@@ -15,7 +15,10 @@ _STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "yellow", Severity.LOW: "
 def replay_table(found: Iterable[Judged]) -> Table:
     """Everything in it comes from agents, so nothing is read as markup."""
     rows = list(found)
-    table = Table("Score", "Node", "Behaviour", "Evidence", title=f"T1571: {len(rows)} deviations", show_lines=True)
+    table = Table(title=f"T1571: {len(rows)} deviation{'' if len(rows) == 1 else 's'}", show_lines=True)
+    for name, ratio in (("Score", None), ("Node", None), ("Behaviour", 1), ("Evidence", 2)):
+        table.add_column(name, ratio=ratio, overflow="fold")
+    table.expand = True
     for each in rows:
         deviation = each.deviation
         score = Text(f"{deviation.score} {deviation.severity}", style=_STYLES[deviation.severity])

@@ -4,7 +4,7 @@ Source: osquery's launchd and services tables, which name no process, and launch
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.detection.behaviour import Behaviour, Direction, Platform, Program
@@ -82,7 +82,7 @@ class JobMatch:
     jobs: tuple[Job, ...]  #: more than one: it cannot be told which; none: nobody knows
     by: MatchedBy | None
     at: float  #: unix seconds of the row that showed the behaviour
-    since: Mapping[JobKind, int]  #: since when each inventory of the node is known
+    since: Mapping[JobKind, int] = field(hash=False)  #: since when each inventory of the node is known
     interpreter: bool = False  #: matched by a program that runs anybody's scripts
     hidden: tuple[JobPart, ...] = ()  #: hidden plists under which this process may run
 

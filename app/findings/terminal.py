@@ -46,7 +46,13 @@ def show_findings(  # noqa: PLR0913 - each is an option
 
 
 def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    """Raises: InvalidRequest for a file that holds no certificate."""
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{ca_file}: {'not a PEM' if isinstance(error, ssl.SSLError) else error.strerror}"
+        ) from None
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(base_url=url, headers=headers, verify=context, timeout=TIMEOUT_SECONDS)
 
@@ -67,9 +73,12 @@ def answered(
         answer = client.request(method, path, params=params, content=content)
     except httpx.HTTPError as error:
         raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
-    document: dict[str, Any] = answer.json()
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        raise NotSignedIn(str(document.get("detail")))
+        raise NotSignedIn(f"{client.base_url} knows no such token; put one into PORTBOOK_TOKEN, or give --token")
+    try:
+        document: dict[str, Any] = answer.json()
+    except ValueError:
+        raise InvalidRequest(f"{client.base_url} answered {answer.status_code} without JSON: no Portbook?") from None
     if answer.is_error:
         raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {document.get('detail')}")
     return document

@@ -146,8 +146,10 @@ def _totals(summary: Summary) -> Table:
 
 def _faults(faults: Iterable[tuple[str, Fault]]) -> Table:
     heaviest = sorted(faults, key=lambda each: -each[1].lines)
-    table = Table("lines", "skipped because", "field", "first in", "there stood", title="Skipped", title_justify="left")
-    table.columns[0].justify = "right"
+    table = Table(title="Skipped", title_justify="left")
+    table.add_column("lines", justify="right")
+    for name in ("skipped because", "field", "first in", "there stood"):
+        table.add_column(name, overflow="fold")
     for file, fault in heaviest[:SHOWN_MAX]:
         where = Text(f"{file}:{fault.first_line}")
         table.add_row(f"{fault.lines:,}", fault.problem, Text(fault.field), where, Text(fault.sample))

@@ -108,6 +108,8 @@ async def get_knobs(
     version: Annotated[int | None, Query(ge=0, description="as they were when this version had just been made")] = None,
 ) -> KnobsOut:
     """Every value for nodes of a role and platform, and where it comes from."""
+    if version:
+        await found_version(session, version)
     there = await (store.in_force(session) if version is None else store.in_force_at(session, version))
     versions = applying(there, role, platform)
     values = [

@@ -1,6 +1,6 @@
 """Changes the knobs: one or several scopes at once, all or none, each with who, why and what was tried before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -58,7 +58,7 @@ async def change(
         for scope in documents:
             expected = seen.get(str(scope), 0) if replaces is None else replaces
             _same(expected, there[scope].version if scope in there else 0, scope)
-        await _roles_exist(session, documents)
+        await check_roles(session, documents)
         _fit(documents, there)
         return [
             await _put(session, scope, document, why, now=now, current=there.get(scope))
@@ -121,8 +121,8 @@ def _same(expected: int, current: int, scope: Scope) -> None:
         )
 
 
-async def _roles_exist(session: WriteSession, scopes: Mapping[Scope, Document]) -> None:
-    """A mistyped role would be a change that never takes effect."""
+async def check_roles(session: ReadSession | WriteSession, scopes: Iterable[Scope]) -> None:
+    """A mistyped role would be a change that never takes effect. Raises: InvalidRequest."""
     roles = set((await list_roles(session)).values())
     for scope in scopes:
         if scope.role and scope.role not in roles:

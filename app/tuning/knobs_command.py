@@ -14,6 +14,12 @@ from app.tuning.in_force import applying, origins_of
 from app.tuning.models import KnobVersion
 from app.tuning.settings_file import read_settings, settings_text
 
+_NOTHING_SET = """\
+# Nothing is set: the defaults are in force, see docs/tuning.md. A line like these two sets one for all nodes:
+# [every.Severities]
+# low = 35
+"""
+
 Differences = list[tuple[Scope, list[KnobChange]]]
 
 
@@ -29,7 +35,7 @@ async def show(
 async def export(database: Database) -> str:
     """What is in force in all scopes, as a settings file."""
     async with database.reading() as session:
-        return settings_text(await _documents(session))
+        return settings_text(await _documents(session)) or _NOTHING_SET
 
 
 async def history(database: Database, scope: Scope | None, limit: int) -> Sequence[KnobVersion]:

@@ -18,13 +18,13 @@ _SHOWN = 60
 
 def knobs_table(found: Sequence[tuple[Origin, int | None]], title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column("knob", overflow="fold", min_width=32)
+    table.add_column("knob", overflow="fold")
     table.add_column("value", overflow="fold")
     table.add_column("set by", overflow="fold")
     for each, version in found:
         value = _shown(each.value)
         by = Text(f"{each.scope}, version {version}") if version else Text("default", style="dim")
-        table.add_row(Text(each.field), Text(value, style="bold" if version else ""), by)
+        table.add_row(Text(each.field.replace("[", "\n  [", 1)), Text(value, style="bold" if version else ""), by)
     return table
 
 

@@ -71,3 +71,15 @@ def test_a_refusal_names_file_and_line(portbook: Portbook, tmp_path: Path) -> No
     portbook.answer = (422, {"detail": "role: no such role"})
     with pytest.raises(InvalidRequest, match=r"results\.log:1: role: no such role"):
         import_files(portbook.client, [path], "laptop")
+
+
+@pytest.mark.parametrize("answer", [httpx.ConnectError("connection refused"), httpx.Response(200, text="<html>")])
+def test_a_server_that_is_away_or_none_is_one_sentence(tmp_path: Path, answer: httpx.Response | Exception) -> None:
+    def served(_request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = httpx.Client(transport=httpx.MockTransport(served), base_url="https://portbook.test")
+    with pytest.raises(InvalidRequest, match=r"results.log:1: no answer from https://portbook\.test"):
+        import_files(client, [a_file(tmp_path, 1)], "laptop")

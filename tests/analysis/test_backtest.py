@@ -195,3 +195,9 @@ async def test_bad_settings_are_named_and_leave_no_record(
     with pytest.raises(InvalidRequest, match=field):
         await tried(database, document)
     assert await ask(database, "SELECT 1 FROM backtests") == []
+
+
+async def test_a_role_that_no_node_has_is_refused_and_leaves_no_record(fleet: Server) -> None:
+    with pytest.raises(InvalidRequest, match="no node has the role 'lap-top'"):
+        await tried(fleet.database, {"Weights": {"novelty": 30}}, scope="role.lap-top.macos")
+    assert await ask(fleet.database, "SELECT 1 FROM backtests") == []

@@ -234,11 +234,11 @@ UNSEEN = [
 ]
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, drift: dict[str, Any], *, as_json: bool = False) -> str:
+def shown(monkeypatch: pytest.MonkeyPatch, drift: dict[str, Any], *, as_json: bool = False, width: int = 150) -> str:
     transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=drift))
     client = httpx.Client(transport=transport, base_url="https://portbook.test")
     monkeypatch.setattr(terminal, "api_client", lambda *_: client)
-    console = Console(record=True, width=150)
+    console = Console(record=True, width=width)
     show_drift(console, url="", token="", ca_file=None, role="laptop", platform=None, days=7, limit=20, as_json=as_json)
     return console.export_text()
 
@@ -273,3 +273,13 @@ def test_where_nothing_drifts_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys
     capsys.readouterr()
     shown(monkeypatch, quiet, as_json=True)
     assert json.loads(capsys.readouterr().out) == quiet
+
+
+def test_a_hundred_columns_cut_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = ITEM | {"signer": "Zoom Video Communications, Inc.", "trust": "trusted", "severity": None}
+    long |= {"behaviour": ITEM["behaviour"] | {"path": r"c:\users\*\appdata\roaming\zoom\bin\a-long-name-of-it.exe"}}
+    new, nothing = {"new": {"items": [long], "more": False}}, {"items": [], "more": False}
+    text = shown(monkeypatch, DRIFT | dict.fromkeys(("spreading", "unseen"), nothing) | new, width=100)
+    assert "recorded only" in text
+    assert "it.exe" in text
+    assert "…" not in text

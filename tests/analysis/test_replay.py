@@ -277,6 +277,16 @@ def test_the_table_shows_hostile_names_as_they_are(write, history):
     assert "svchost.exe outbound tcp/5678" in text
 
 
+def test_a_narrow_table_cuts_no_path(write, history):
+    path = "C:\\\\Users\\\\ada\\\\AppData\\\\Local\\\\Temp\\\\a-very-long-name-of-a-program-indeed.exe".replace(
+        "\\\\", "\\"
+    )
+    file = write("today.jsonl", line(port="5678", day=11, path=path))
+    console = Console(width=80, record=True)
+    console.print(replay_table(replay(Inputs((file,), (history,)))))
+    assert "…" not in console.export_text()
+
+
 def test_the_command_line_has_the_documented_options(write, history):
     app = typer.Typer()
     app.command()(replay_arguments)

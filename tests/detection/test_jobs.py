@@ -229,3 +229,9 @@ def test_whatever_is_said_a_match_is_found_or_not(path, command, label, rank):
         match(
             facts, listener(f"/{at}", 80), context("/x", cmdline=command, launchd_labels=label, launchd_match_rank=rank)
         )
+
+
+def test_a_match_can_be_remembered_by_its_hash():
+    found, again = (of([launchd("relay", program=RELAY)], RELAY) for _ in range(2))
+    assert found is not again
+    assert {found: 1}[again] == 1

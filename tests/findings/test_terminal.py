@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from app.findings import terminal
-from app.findings.terminal import get, headline, show_findings
+from app.findings.terminal import api_client, get, headline, show_findings
 from app.problems import InvalidRequest, NotSignedIn
 
 BEHAVIOUR = {
@@ -98,8 +99,8 @@ def test_every_direction_has_its_sentence(direction: str) -> None:
 
 
 def test_a_refusal_says_what_the_server_said() -> None:
-    with pytest.raises(NotSignedIn, match="send a token"):
-        get(client(401, {"detail": "send a token"}), "/api/v1/findings", {})
+    with pytest.raises(NotSignedIn, match="PORTBOOK_TOKEN"):
+        get(client(401, {"detail": "send a header"}), "/api/v1/findings", {})
     with pytest.raises(InvalidRequest, match="422: limit"):
         get(client(422, {"detail": "limit: too large"}), "/api/v1/findings", {})
 
@@ -111,3 +112,18 @@ def test_a_server_that_is_away_is_one_sentence() -> None:
     away = httpx.Client(transport=httpx.MockTransport(refuse), base_url="https://portbook.test")
     with pytest.raises(InvalidRequest, match=r"no answer from https://portbook\.test: connection refused"):
         get(away, "/api/v1/findings", {})
+
+
+def test_an_answer_of_something_else_is_one_sentence() -> None:
+    page = httpx.MockTransport(lambda _request: httpx.Response(200, text="<html>"))
+    with pytest.raises(InvalidRequest, match="without JSON"):
+        get(httpx.Client(transport=page, base_url="https://portbook.test"), "/api/v1/findings", {})
+
+
+def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    nothing, text = tmp_path / "nothing.pem", tmp_path / "text.pem"
+    text.write_text("no certificate")
+    with pytest.raises(InvalidRequest, match=r"nothing\.pem: No such file"):
+        api_client("https://portbook.test", "", nothing)
+    with pytest.raises(InvalidRequest, match=r"text\.pem: not a PEM"):
+        api_client("https://portbook.test", "", text)

@@ -73,6 +73,8 @@ async def test_what_was_in_force_can_be_asked_for_later(server: Server) -> None:
     found = await get(server, "knobs", platform="windows", version=first["version"])
     assert found["version"] == first["version"]
     assert {each["field"]: each["value"] for each in found["values"]}["Weights.novelty"] == 40.0
+    unknown = await server.api.get("/api/v1/knobs", params={"platform": "windows", "version": 999_999})
+    assert unknown.status_code == 404
 
 
 @pytest.mark.usefixtures("fresh")

@@ -128,3 +128,9 @@ def test_a_bundle_that_cannot_be_used_writes_nothing(
     done = CliRunner().invoke(app, ["attack", "refresh", str(bundle), "--output", str(output)])
     assert "longer than" in str(done.exception)
     assert not output.exists()
+
+
+def test_an_export_of_nothing_says_so_and_can_be_read_again(knobs: Run, tmp_path: Path) -> None:
+    knobs("export", "--output", tmp_path / "none.toml")
+    assert "the defaults are in force" in (tmp_path / "none.toml").read_text()
+    assert "nothing differs" in knobs("diff", tmp_path / "none.toml").stdout

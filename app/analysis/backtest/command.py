@@ -51,7 +51,9 @@ def documents(options: Options) -> dict[Scope, Document]:
     if options.output and options.output.suffix not in {".json", ".csv"}:
         raise InvalidRequest(f"{options.output}: a name that ends in .json or .csv says in which form", field="output")
     if options.output and len(chosen) > 1:
-        raise InvalidRequest(f"{options.candidate} speaks of several scopes: choose one for the file", field="scope")
+        raise InvalidRequest(
+            f"{options.candidate} speaks of several scopes: choose one for {options.output} with --scope", field="scope"
+        )
     return chosen
 
 

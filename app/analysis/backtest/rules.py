@@ -10,7 +10,7 @@ from app.detection.knobs import Knobs, KnobsProblem
 from app.detection.scopes import Document, KnobsByScope, Scope, as_document, scope_from, scopes_of
 from app.problems import InvalidRequest
 from app.tuning import store
-from app.tuning.changes import checked
+from app.tuning.changes import check_roles, checked
 from app.tuning.models import KnobVersion
 
 
@@ -61,6 +61,7 @@ class Candidate:
 
 async def candidate_of(session: ReadSession, document: Mapping[str, Any], scope: Scope) -> Candidate:
     """Raises: InvalidRequest."""
+    await check_roles(session, [scope])
     return Candidate(await store.in_force(session), document, scope)
 
 

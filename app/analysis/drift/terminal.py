@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -66,9 +66,12 @@ def _show(console: Console, part: dict[str, Any], title: str, nothing: str, colu
     if not part["items"]:
         console.print(Text(f"\n{title}: {nothing}", style="dim"))
         return
-    table = Table(title=Text(f"\n{title}", style="bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        title=Text(f"\n{title}", style="bold"), title_justify="left", box=None, padding=(0, 2, 0, 0), expand=True
+    )
     for name in columns:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", header_style="dim")
+        justify: Literal["left", "right"] = "right" if name in _NUMBERS else "left"
+        table.add_column(name, justify=justify, header_style="dim", ratio=_RATIOS.get(name), overflow="fold")
     for item in part["items"]:
         table.add_row(*(cell(item) for cell in columns.values()))
     console.print(table)
@@ -123,6 +126,7 @@ def _said(name: str) -> Callable[[Item], Text]:
 
 
 _NUMBERS = frozenset({"nodes"})
+_RATIOS = {"behaviour": 2, "signer": 1}  #: of the width that the other columns leave
 _NEW: Columns = {
     "behaviour": _behaviour,
     "nodes": _number("nodes"),
