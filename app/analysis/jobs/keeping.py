@@ -32,8 +32,8 @@ async def keep_jobs(session: WriteSession, facts: Sequence[Fact]) -> None:
         by_node[int(fact.node)].append(replace(fact, observed_at=_credible(fact.observed_at, now)))
     wanted = {(node, said.part_id) for node in by_node for fact in by_node[node] if (said := part_in(fact))}
     if wanted:
+        room = await _room(session, by_node.keys())  # first, for it may forget parts
         known = await store.parts(session, wanted)
-        room = await _room(session, by_node.keys())
         before: defaultdict[int, dict[UUID, JobPart]] = defaultdict(dict)
         for (node, part_id), part in known.items():
             before[node][part_id] = part
