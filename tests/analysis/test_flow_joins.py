@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.analysis.flow_joins import late
 from app.analysis.store import is_alone
@@ -202,9 +203,9 @@ async def test_a_sensors_clock_is_learned_and_shown(server: Server) -> None:
     await tell(server.database, "TRUNCATE findings")
     await host.says(ports[3], 50_004)
     await judged(server.database)
-    points, text = (await host.evidence())["flow_tls_elsewhere"]
+    points, words = (await host.evidence())["flow_tls_elsewhere"]
     assert points == 30  # firm: the three before showed the same skew
-    assert "clocks 7.0 h apart" in text
+    assert "clocks 7.0 h apart" in words
     [sensor] = (await host.coverage())["sensors"]
     assert (sensor["sensor"], sensor["tool"], sensor["joined"], sensor["share"]) == ("dmz-1", "zeek", 4, 1.0)
     assert sensor["skew_seconds"] == pytest.approx(7 * HOUR, abs=30)
@@ -298,3 +299,11 @@ async def test_a_connection_that_an_event_told_of_is_joined_too(server: Server) 
     assert await server.say("log", a_log(host.key, [a_line(event, query=SYSMON_NET)])) == {}
     await judged(server.database)
     assert "flow_tls_elsewhere" in await host.evidence()
+
+
+async def test_who_else_uses_a_port_is_found_without_reading_every_behaviour(database: Database) -> None:
+    asked = "SELECT FROM behaviours WHERE direction = 'outbound' AND bucket = '8088' AND transport = 'tcp'"
+    async with database.writing() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(await session.scalars(text(f"EXPLAIN {asked}")))
+    assert "Index Cond" in plan
