@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 import structlog
 from prometheus_client import Counter
@@ -14,7 +15,7 @@ from app.database import Database, WriteSession
 from app.detection.behaviour import Platform
 from app.detection.facts import FACT_QUERIES, Fact, FactKind
 from app.observations.models import FreshFacts
-from app.observations.originals import Originals
+from app.observations.originals import INFLATED_MAX_BYTES, Originals
 
 CLAIM_BATCHES = 100
 
@@ -54,23 +55,26 @@ async def _take(database: Database, limit: int) -> int:
         if not await store.is_alone(session):
             return 0
         claimed = await store.claim_facts(session, limit)
-        if claimed:
-            await _keep(session, claimed)
-            await store.finish_facts(session, [each.fresh_id for each in claimed])
-    return len(claimed)
+        kept = await _keep(session, claimed) if claimed else []
+        await store.finish_facts(session, [each.fresh_id for each in kept])
+    return len(kept)
 
 
-async def _keep(session: WriteSession, claimed: Sequence[FreshFacts]) -> None:
+async def _keep(session: WriteSession, claimed: Sequence[FreshFacts]) -> list[FreshFacts]:
+    """Returns those whose facts were kept: the first, until they fill the memory of one transaction."""
     platforms = await store.platforms(session, {each.node_id for each in claimed})
     originals = Originals(await store.bodies(session, claimed))
     by_kind: defaultdict[FactKind, list[Fact]] = defaultdict(list)
-    for each in claimed:
+    read: list[FreshFacts] = []
+    for each in takewhile(lambda _: originals.inflated < INFLATED_MAX_BYTES, claimed):
         for fact in _facts(each, originals, platforms.get(each.node_id, "")):
             by_kind[fact.kind].append(fact)
+        read.append(each)
     for kind, facts in by_kind.items():
         if kind in KEEPERS:
             await KEEPERS[kind](session, facts)
             KEPT.labels(kind.value).inc(len(facts))
+    return read
 
 
 def _facts(fresh: FreshFacts, originals: Originals, platform: str) -> Iterator[Fact]:

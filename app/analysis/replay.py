@@ -14,7 +14,7 @@ from app.analysis.replay_surroundings import ReplaySurroundings
 from app.detection.approved import ApprovedList
 from app.detection.behaviour import Behaviour
 from app.detection.connection_events import as_socket_row
-from app.detection.context import Context, Signer, context_of, more_exposed
+from app.detection.context import Context, Signer, context_of, more_exposed, told_as_row
 from app.detection.deviation import Deviation
 from app.detection.facts import FACT_QUERIES, Fact, tells_whole_state
 from app.detection.history import History
@@ -121,7 +121,8 @@ class Replay:
     def _note(self, seen: dict[_Key, _Seen], captured: CapturedRow, behaviour: Behaviour) -> None:
         row, key = captured.row, (captured.node, behaviour)
         context = context_of(row.query, row.columns, node=captured.node, signer=Signer())
-        self._surroundings.connect(captured.node, behaviour, row.columns, row.observed_at_unix)
+        _, columns = told_as_row(row.query, row.columns)
+        self._surroundings.connect(captured.node, behaviour, columns, row.observed_at_unix)
         known = seen.setdefault(key, _Seen(behaviour, context, row.observed_at_unix, []))
         known.context = more_exposed(known.context, context)
         known.seen_at = min(known.seen_at, row.observed_at_unix)

@@ -11,12 +11,15 @@ from app.analysis.software import around as software_around
 from app.analysis.starts import store as starts
 from app.database import WriteSession
 from app.detection.behaviour import Behaviour, Direction
-from app.detection.context import Context
+from app.detection.context import Context, told_as_row
 from app.detection.jobs import JobMatch, job_behind, relevant, wanted
 from app.detection.process_start import ProcessStart, Sought, join, sought, start_in_row
 from app.detection.surroundings import Surroundings
 from app.flows.connections import Connection, connection_of
 from app.observations.originals import Original
+
+#: Unix seconds that no node's clock shows in earnest; what says so is taken to say nothing of its time.
+LATEST = 2**33
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ def connection_in(row: Original | None, node_id: int, behaviour: Behaviour, seen
     """The connection that a row shows, if it shows one with a peer."""
     if row is None or behaviour.direction is not Direction.OUTBOUND:
         return None
-    at = row.observed_at or seen_at.timestamp()
-    return connection_of(str(node_id), str(behaviour.behaviour_id), row.columns, at)
+    at = float(row.observed_at) if 0 < row.observed_at < LATEST else seen_at.timestamp()
+    _, columns = told_as_row(row.query, row.columns)
+    return connection_of(str(node_id), str(behaviour.behaviour_id), columns, at)
 
 
 async def load(

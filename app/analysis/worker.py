@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -32,7 +32,7 @@ from app.findings.roll_outs import gather_roll_outs
 from app.findings.store import NewFinding, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
-from app.observations.originals import Original, Originals
+from app.observations.originals import INFLATED_MAX_BYTES, Original, Originals
 from app.tuning.in_force import KnobsInForce
 
 CLAIM_BATCHES = 200
@@ -134,7 +134,8 @@ async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: i
             if not claimed:
                 return 0
             sighted = await _sighted(session, claimed)
-            await store.finish(session, [each.fresh_id for each in claimed])  # what is judged again queues anew
+            read = {each.fresh.fresh_id for each in sighted}
+            await store.finish(session, read)  # what is judged again queues anew
             await in_force.refresh(session)
             roles = await list_roles(session)
             for day in sorted({each.fresh.day for each in sighted}):
@@ -150,12 +151,12 @@ def _bounded(claimed: Sequence[FreshSightings]) -> list[FreshSightings]:
 
 
 async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> list[Sighted]:
-    """The claimed sightings with their behaviours and rows, in the order in which they came."""
+    """The claimed sightings with their behaviours and rows, in the order in which they came, while memory lasts."""
     behaviours = await store.behaviours(session, {key for each in claimed for key in each.behaviour_ids})
     rows = Originals(await store.bodies(session, claimed))
     return [
         Sighted(fresh, behaviours[key], line, row, at, rows.find(fresh.batch_id, line, row))
-        for fresh in claimed
+        for fresh in takewhile(lambda _: rows.inflated < INFLATED_MAX_BYTES, claimed)
         for key, line, row, at in zip(
             fresh.behaviour_ids, fresh.line_numbers, fresh.row_numbers, fresh.seen_at, strict=True
         )

@@ -70,7 +70,7 @@ _BINDS = ("loopback", "", "specific", "any")
 
 def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: Signer) -> Context:
     """What a socket or inventory row says beside its behaviour; never raises, absent columns are empty."""
-    query, columns = _told(query, columns)
+    query, columns = told_as_row(query, columns)
     bind_scope = text(columns, "bind_scope").lower()
     peer = text(columns, "remote_address")
     return Context(
@@ -97,7 +97,8 @@ def context_of(query: str, columns: Mapping[str, object], *, node: str, signer: 
     )
 
 
-def _told(query: str, columns: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+def told_as_row(query: str, columns: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """A connection that an event tells of as the row of a socket; any other row as it is."""
     try:
         return as_socket_row(query, columns) or (query, columns)
     except RejectedRow:

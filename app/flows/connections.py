@@ -1,5 +1,6 @@
 """A connection as an agent saw it on its node: what a flow is joined with."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
@@ -9,6 +10,9 @@ from app.detection.behaviour import Transport
 from app.detection.columns import RejectedRow, number, port, text
 from app.detection.community_id import community_id
 from app.flows.records import Address
+
+#: Version and base64 of a hash: whatever else stands there fits no index, and names no flow.
+COMMUNITY_ID = re.compile(r"[0-9]:[A-Za-z0-9+/]{1,64}={0,2}\Z")
 
 _TRANSPORTS = {6: Transport.TCP, 17: Transport.UDP}
 
@@ -46,7 +50,8 @@ def connection_of(node: str, program: str, columns: Mapping[str, object], seen_a
         return None
     if transport is None or not remote[1] or not _same_family(local[0], remote[0]):
         return None
-    known_as = text(columns, "community_id") or community_id(transport, local, remote)
+    said = text(columns, "community_id")
+    known_as = said if COMMUNITY_ID.match(said) else community_id(transport, local, remote)
     is_attempt = text(columns, "conn_state") == "attempt"
     return Connection(node, program, transport, local, remote, known_as, seen_at, is_attempt)
 

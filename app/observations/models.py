@@ -51,6 +51,7 @@ class Behaviour(Table):
     __table_args__ = (
         Index("ix_behaviours_name", "name", "direction"),
         Index("ix_behaviours_bucket", "bucket", "platform", "transport", postgresql_where="direction = 'listening'"),
+        Index("ix_behaviours_outbound", "bucket", "transport", postgresql_where="direction = 'outbound'"),
     )
 
     behaviour_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)

@@ -13,6 +13,8 @@ from app.osquery.protocol import mend
 from app.osquery.results import clean, result_name
 
 GZIP_WINDOW = 31
+#: Of batches whose rows are held at a time: past it, the others of a claim wait for the next.
+INFLATED_MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +33,37 @@ class _Stored(msgspec.Struct):
 
 
 class Originals:
-    """The batches of one claim; a line is read when one of its rows is asked for."""
+    """The batches of one claim, inflated one at a time: ask for the rows of one after those of the other.
+
+    `inflated` counts the bytes, so that who keeps rows can stop before they are too many.
+    """
 
     def __init__(self, bodies: Mapping[UUID, bytes]) -> None:
-        self._lines = {batch_id: lines_of(body) for batch_id, body in bodies.items()}
-        self._rows: dict[tuple[UUID, int], list[Original]] = {}
+        self.inflated = 0
+        self._bodies = bodies
+        self._batch_id: UUID | None = None
+        self._lines: list[msgspec.Raw] = []
+        self._rows: dict[int, list[Original]] = {}
 
     def find(self, batch_id: UUID, line_number: int, row_number: int) -> Original | None:
         """None when the batch is gone, or does not hold such a row."""
-        lines = self._lines.get(batch_id, [])
-        if not 0 <= line_number < len(lines):
-            return None
         rows = self.rows(batch_id, line_number)
         return rows[row_number] if 0 <= row_number < len(rows) else None
 
     def rows(self, batch_id: UUID, line_number: int) -> list[Original]:
-        """All rows of a line that the batch is known to have; none when the batch is gone."""
-        lines = self._lines.get(batch_id, [])
-        rows = self._rows.get((batch_id, line_number))
-        if rows is None and line_number < len(lines):
-            rows = self._rows[batch_id, line_number] = _originals(_line(lines[line_number]))
-        return rows or []
+        """All rows of a line; none when the batch is gone, or does not hold such a line."""
+        if batch_id != self._batch_id:
+            self._open(batch_id)
+        if not 0 <= line_number < len(self._lines):
+            return []
+        if line_number not in self._rows:
+            self._rows[line_number] = _originals(_line(self._lines[line_number]))
+        return self._rows[line_number]
+
+    def _open(self, batch_id: UUID) -> None:
+        self._batch_id, self._rows = batch_id, {}
+        self._lines = lines_of(self._bodies[batch_id]) if batch_id in self._bodies else []
+        self.inflated += sum(memoryview(line).nbytes for line in self._lines)
 
 
 def lines_of(body: bytes) -> list[msgspec.Raw]:

@@ -63,3 +63,14 @@ async def test_facts_of_a_batch_that_retention_dropped_are_gone(server: Server, 
     await tell(server.database, "DELETE FROM batches")
     assert await take_some(server.database) == 1
     assert (kept, await ask(server.database, "SELECT count(*) FROM fresh_facts")) == ([], [(0,)])
+
+
+async def test_of_large_batches_as_many_are_read_at_a_time_as_memory_holds(
+    server: Server, kept: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "INFLATED_MAX_BYTES", 1)
+    key = await a_node(server)
+    for pid in ("1", "2"):
+        await say(server, key, pid)
+    assert [await take_some(server.database) for _ in range(3)] == [1, 1, 0]
+    assert [row.columns["pid"] for row in kept] == ["1", "2"]

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.analysis.flow_joins import late
 from app.analysis.store import is_alone
@@ -16,6 +17,7 @@ from app.detection.community_id import community_id
 from app.detection.knobs import Knobs
 from app.flows.keeping import Days, Keeper, make_days
 from app.flows.records import FlowRecord
+from tests.detection.events import SYSMON_NET, sysmon_connection
 from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
 from tests.observations.stored import ask, node_of, tell
 
@@ -201,9 +203,9 @@ async def test_a_sensors_clock_is_learned_and_shown(server: Server) -> None:
     await tell(server.database, "TRUNCATE findings")
     await host.says(ports[3], 50_004)
     await judged(server.database)
-    points, text = (await host.evidence())["flow_tls_elsewhere"]
+    points, words = (await host.evidence())["flow_tls_elsewhere"]
     assert points == 30  # firm: the three before showed the same skew
-    assert "clocks 7.0 h apart" in text
+    assert "clocks 7.0 h apart" in words
     [sensor] = (await host.coverage())["sensors"]
     assert (sensor["sensor"], sensor["tool"], sensor["joined"], sensor["share"]) == ("dmz-1", "zeek", 4, 1.0)
     assert sensor["skew_seconds"] == pytest.approx(7 * HOUR, abs=30)
@@ -250,3 +252,58 @@ async def test_old_connections_are_forgotten(server: Server) -> None:
     await late.look(server.database, utc_now() + timedelta(days=1), AT_ONCE)
     days = await ask(server.database, "SELECT day FROM judged_connections")
     assert days == [(utc_now().date(),)]
+
+
+@pytest.mark.parametrize("unix_time", [10**15, -(10**15), 2**40])
+@pytest.mark.usefixtures("quiet")
+async def test_a_connection_of_a_time_that_cannot_be_is_judged(server: Server, unix_time: int) -> None:
+    host = await Host.enrolled(server)
+    await seen(server.database, host.flow(8088))
+    row = an_outbound_row(proc_path=FAKE, svchost_hint="", local_address=host.address, remote_port="8088")
+    assert await server.say("log", a_log(host.key, [a_line(row, unix_time=unix_time)])) == {}
+    await judged(server.database)
+    assert any(reason.startswith("flow_") for reason in await host.evidence())
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_what_cannot_be_a_community_id_is_none(server: Server) -> None:
+    host = await Host.enrolled(server)
+    await seen(server.database, host.flow(8088))
+    noise = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(3000))
+    row = an_outbound_row(proc_path=FAKE, svchost_hint="", local_address=host.address, remote_port="8088")
+    line = a_line(row | {"community_id": noise})
+    assert await server.say("log", a_log(host.key, [line])) == {}
+    await judged(server.database)
+    named = community_id("tcp", (host.address, 50_123), (PEER, 8088))
+    assert await ask(server.database, "SELECT community_id FROM judged_connections") == [(named,)]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_connection_counts_once_however_late_its_flow_comes(server: Server) -> None:
+    host = await Host.enrolled(server)
+    await host.says(443, path="C:\\Windows\\System32\\lsass.exe")
+    await judged(server.database)
+    total = "SELECT sum(connections) FROM start_tallies WHERE node_id = :n"
+    before = await ask(server.database, total, n=host.node)
+    await seen(server.database, host.flow(443))
+    assert await looked_through(server.database) == 1
+    assert await ask(server.database, total, n=host.node) == before == [(1,)]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_connection_that_an_event_told_of_is_joined_too(server: Server) -> None:
+    host = await Host.enrolled(server)
+    await seen(server.database, host.flow(8088, services=frozenset({"tls"})))
+    ends = {"SourceIp": host.address, "SourcePort": "50123", "DestinationIp": PEER, "DestinationPort": "8088"}
+    event = sysmon_connection(Image=FAKE, UtcTime=f"{utc_now():%Y-%m-%d %H:%M:%S.000}", **ends)
+    assert await server.say("log", a_log(host.key, [a_line(event, query=SYSMON_NET)])) == {}
+    await judged(server.database)
+    assert "flow_tls_elsewhere" in await host.evidence()
+
+
+async def test_who_else_uses_a_port_is_found_without_reading_every_behaviour(database: Database) -> None:
+    asked = "SELECT FROM behaviours WHERE direction = 'outbound' AND bucket = '8088' AND transport = 'tcp'"
+    async with database.writing() as session:
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(await session.scalars(text(f"EXPLAIN {asked}")))
+    assert "Index Cond" in plan

@@ -303,3 +303,23 @@ async def test_every_kind_of_job_row_is_kept(server: Server) -> None:
     await take_some(server.database)
     kinds = {kind for (kind,) in await ask(server.database, "SELECT DISTINCT kind FROM node_jobs")}
     assert kinds == {kind.value for kind in JobKind}
+
+
+async def test_jobs_that_ended_and_begin_again_at_once_count_towards_the_limit(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_PARTS", 3)
+    key = await a_node(server, platform="macos")
+    for name in "abc":
+        await say(server, key, job_line(launchd(name, program=f"/{name}"), days_ago=2))
+    await judge(server)
+    for name in "abc":
+        gone = launchd(name, program=f"/{name}", action="removed")
+        await say(server, key, job_line(gone, days_ago=1))
+    await judge(server)
+    for name in "abcde":
+        await say(server, key, job_line(launchd(name, program=f"/{name}")))
+    await judge(server)
+    node = await node_of(server.database, key)
+    counted = await ask(server.database, "SELECT sum(parts) FROM job_inventories WHERE node_id = :n", n=node)
+    assert (len(await parts(server, key)), counted) == (3, [(3,)])

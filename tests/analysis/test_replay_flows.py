@@ -9,6 +9,7 @@ from app.analysis.replay import Inputs, Replay
 from app.analysis.replay_command import Sources, replay_command
 from app.detection.deviation import Severity
 from app.detection.knobs import Knobs
+from tests.detection.events import SYSMON_NET, sysmon_connection
 from tests.flows.recordings import RECORDED
 
 HOSTS = RECORDED / "hosts.jsonl"
@@ -78,6 +79,18 @@ def test_flows_of_the_days_before_count_for_a_behaviour(tmp_path, days):
     found = Replay(Inputs((file,), flows=FOLDERS[:1]), Knobs()).judged()
     [payload] = [each.deviation for each in found if _named(each.deviation.behaviour) == "8080 winx64_payload.exe"]
     assert "flow_tls_elsewhere" in {line.reason for line in payload.evidence}
+
+
+def test_connections_that_events_told_of_are_joined_as_those_of_rows(tmp_path):
+    rows = [json.loads(line) for line in HOSTS.read_text().splitlines()]
+    [first, *_] = [line for line in rows if line["columns"].get("remote_port") == "8080"]
+    said = first["columns"]
+    ends = {"SourceIp": said["local_address"], "SourcePort": said["local_port"], "Image": said["proc_path"]}
+    event = sysmon_connection(**ends, DestinationIp=said["remote_address"], DestinationPort="8080")
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(first | {"name": SYSMON_NET, "columns": event}) + "\n")
+    [found] = Replay(Inputs((file,), flows=FOLDERS[:1]), Knobs()).judged()
+    assert "flow_tls_elsewhere" in {line.reason for line in found.deviation.evidence}
 
 
 def _named(behaviour):

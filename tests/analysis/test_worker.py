@@ -11,6 +11,7 @@ from app.analysis.worker import analyse_some, work
 from app.clock import utc_now
 from app.database import Database
 from app.detection.knobs import Knobs
+from app.findings.again.store import EVERY_PROGRAM, judge_again
 from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
 from tests.observations.stored import ask, node_of, tell
 
@@ -202,3 +203,29 @@ async def test_while_one_worker_judges_the_others_stand_by(server: Server) -> No
         assert await store.is_alone(other)
         assert await analyse_some(server.database, Knobs()) == 0
     assert await analyse_some(server.database, Knobs()) == 1
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_a_finding_whose_row_is_gone_keeps_its_judgement(server: Server) -> None:
+    key = await a_node(server)
+    await say(server, key, 8088)
+    await analyse_some(server.database, Knobs())
+    [before] = await findings_of(server, key)
+    node = await node_of(server.database, key)
+    await tell(server.database, "DELETE FROM batches WHERE node_id = :n", n=node)
+    async with server.database.writing() as session:
+        await judge_again(session, utc_now().date(), [(node, EVERY_PROGRAM)])
+    assert await analyse_some(server.database, Knobs()) == 0
+    assert await findings_of(server, key) == [before]
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_of_large_batches_as_many_are_judged_at_a_time_as_memory_holds(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "INFLATED_MAX_BYTES", 1)
+    key = await a_node(server)
+    for port in (8088, 8089, 8090):
+        await say(server, key, port)
+    assert [await analyse_some(server.database, Knobs()) for _ in range(4)] == [1, 1, 1, 0]
+    assert len(await findings_of(server, key)) == 3

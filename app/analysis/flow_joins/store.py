@@ -318,9 +318,9 @@ async def flows_came(session: WriteSession, mark: datetime, first: date) -> set[
 _QUEUE = arrays(
     f"""
     INSERT INTO fresh_sightings AS q (node_id, batch_id, day, batch_day, role_id,
-                                      behaviour_ids, line_numbers, row_numbers, seen_at)
+                                      behaviour_ids, line_numbers, row_numbers, seen_at, again)
     SELECT s.node_id, s.batch_id, s.day, s.batch_day, s.role_id, array_agg(s.behaviour_id),
-           array_agg(s.line_number), array_agg(s.row_number), array_agg(s.first_seen_at)
+           array_agg(s.line_number), array_agg(s.row_number), array_agg(s.first_seen_at), true
     FROM sightings s JOIN unnest(:nodes, :behaviours, :days) AS w(node_id, behaviour_id, day)
       USING (node_id, behaviour_id, day)
     WHERE NOT EXISTS (SELECT FROM findings f WHERE f.node_id = s.node_id AND f.behaviour_id = s.behaviour_id

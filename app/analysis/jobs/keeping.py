@@ -33,8 +33,8 @@ async def keep_jobs(session: WriteSession, facts: Sequence[Fact]) -> None:
     said = {node: said_in(rows) for node, rows in by_node.items()}
     wanted = {(node, each.part.part_id) for node, rows in said.items() for each in rows}
     if wanted:
+        room = await _room(session, said.keys())  # first, for it may forget parts
         known = await store.parts(session, wanted)
-        room = await _room(session, said.keys())
         before: defaultdict[int, dict[UUID, JobPart]] = defaultdict(dict)
         for (node, part_id), part in known.items():
             before[node][part_id] = part

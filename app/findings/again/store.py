@@ -18,6 +18,11 @@ ADD_TO_QUEUE = """
     WHERE NOT q.behaviour_ids @> excluded.behaviour_ids
 """
 
+#: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
+_HAS_ROW = (
+    """EXISTS (SELECT FROM batches t WHERE t.day = g.batch_day AND t.node_id = g.node_id AND t.batch_id = g.batch_id)"""
+)
+
 
 def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     """Queues open findings `f` of behaviours `b` with their rows. `chosen`: joins, conditions, perhaps a limit."""
@@ -27,7 +32,7 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
-      SELECT f.* FROM (SELECT * FROM findings WHERE state = 'open') f
+      SELECT f.* FROM (SELECT * FROM findings g WHERE state = 'open' AND {_HAS_ROW}) f
       JOIN (SELECT * FROM behaviours WHERE direction IN ('outbound', 'listening', 'loopback')) b USING (behaviour_id)
       {chosen}
     ) f
@@ -80,11 +85,9 @@ _OF_BEHAVIOURS = _judge_again(
     nodes=BigInteger(), behaviours=Uuid(),
 )  # fmt: skip
 
-#: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
 _OF_PROGRAMS = _judge_again(
     """
     JOIN unnest(:platforms, :paths) AS p(platform, path) ON p.platform = b.platform AND p.path = b.path
-    WHERE EXISTS (SELECT FROM batches t WHERE t.day = f.batch_day AND t.node_id = f.node_id AND t.batch_id = f.batch_id)
     ORDER BY f.score DESC, f.finding_id LIMIT :most
     """,
     platforms=Text(), paths=Text(),
