@@ -1,13 +1,12 @@
 """The knobs as JSON: those in force with where each comes from, their versions, what differs, changes; and ATT&CK."""
 
-import json
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.api import Caller, Reading
 from app.clock import utc_now
@@ -18,19 +17,17 @@ from app.detection.knobs import KnobsProblem
 from app.detection.scopes import ROLE_MAX, Scope, scope_from
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import InvalidRequest
+from app.request_body import read_json
 from app.tuning import store
 from app.tuning.changes import TEXT_MAX, Why, change_one, found_version, revert
 from app.tuning.in_force import applying, origins_of
 from app.tuning.models import KnobVersion
-
-BODY_MAX_BYTES = 1_048_576
 
 router = APIRouter()
 knobs = APIRouter(prefix="/knobs", tags=["knobs"])
 
 SORTS = {"version": Sorting(KnobVersion.version, KnobVersion.version, int, int)}
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class ValueOut(BaseModel):
@@ -150,7 +147,7 @@ async def list_versions(  # noqa: PLR0913, PLR0917 - filters of a list
 @knobs.post("/versions", status_code=201, openapi_extra=_body(ChangeIn))
 async def post_version(request: Request, caller: Caller) -> VersionOut:
     """Change what one scope sets. All of it is in force when you read the answer, or nothing changed."""
-    asked = await _read(request, ChangeIn)
+    asked = await read_json(request, ChangeIn)
     database: Database = request.app.state.database
     made = await change_one(
         database, _scope(asked.scope), asked.document, asked.why(caller), utc_now(), replaces=asked.replaces
@@ -166,7 +163,7 @@ async def get_version(session: Reading, version: int) -> VersionOut:
 @knobs.post("/versions/{version}/revert", status_code=201, openapi_extra=_body(WhyIn))
 async def post_revert(request: Request, version: int, caller: Caller) -> VersionOut:
     """Make what an earlier version said the newest version of its scope."""
-    asked = await _read(request, WhyIn)
+    asked = await read_json(request, WhyIn)
     return version_out(await revert(request.app.state.database, version, asked.why(caller), utc_now()))
 
 
@@ -204,29 +201,3 @@ def _scope(text: str) -> Scope:
         return scope_from(text)
     except KnobsProblem as problem:
         raise InvalidRequest(str(problem), field="scope") from None
-
-
-async def _read(request: Request, model: type[Model]) -> Model:
-    """The body, which may be no longer than settings need and name nothing twice. Raises: InvalidRequest."""
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > BODY_MAX_BYTES:
-            raise InvalidRequest(f"the body is longer than {BODY_MAX_BYTES:,} bytes", field="body")
-    try:
-        return model.model_validate(json.loads(bytes(content), object_pairs_hook=_once))
-    except ValidationError as problem:
-        errors = [{"pointer": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in problem.errors()]
-        detail = "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors)
-        raise InvalidRequest(detail, errors=errors) from None
-    except (ValueError, RecursionError) as problem:
-        raise InvalidRequest(f"the body cannot be read as JSON: {problem}", field="body") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
-    return found

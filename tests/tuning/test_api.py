@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.database import Database
-from app.tuning.api import BODY_MAX_BYTES
+from app.request_body import BODY_MAX_BYTES
 from tests.factories import Server, a_node
 
 VERSIONS = "/api/v1/knobs/versions"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from app.access.api import Caller, Reading
 from app.analysis.backtest import store
@@ -15,11 +15,9 @@ from app.analysis.backtest.run import DAYS_MAX, enqueue
 from app.analysis.backtest.run import Request as Wanted
 from app.clock import utc_now
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
-from app.problems import Conflict, InvalidRequest, NotFound
+from app.problems import Conflict, NotFound
+from app.request_body import read_json
 from app.tuning.models import Backtest
-
-#: Longer than any settings need to be.
-BODY_MAX_BYTES = 1_048_576
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
@@ -62,7 +60,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 @router.post("", status_code=202, openapi_extra=_BODY)
 async def post_backtest(request: Request, caller: Caller) -> BacktestLine:
     """Queue a run; a worker that judges takes it up within seconds, one at a time."""
-    wanted = await _read(request)
+    wanted = await read_json(request, BacktestIn)
     asked = Wanted(wanted.document, wanted.scope, wanted.days, caller)
     return _line(await enqueue(request.app.state.database, asked))
 
@@ -104,21 +102,6 @@ async def delete_backtest(request: Request, backtest_id: UUID) -> None:
     if found is None:
         raise NotFound(f"no backtest {backtest_id}")
     raise Conflict(f"backtest {backtest_id} is {found.state} already")
-
-
-async def _read(request: Request) -> BacktestIn:
-    """Raises: InvalidRequest, naming the field."""
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > BODY_MAX_BYTES:
-            raise InvalidRequest(f"the body is longer than {BODY_MAX_BYTES:,} bytes", field="body")
-    try:
-        return BacktestIn.model_validate_json(bytes(content))
-    except ValidationError as problem:
-        errors = [{"pointer": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in problem.errors()]
-        detail = "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors)
-        raise InvalidRequest(detail, errors=errors) from None
 
 
 async def _find(session: Reading, backtest_id: UUID) -> Backtest:
