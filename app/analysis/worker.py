@@ -85,17 +85,25 @@ async def work(database: Database, defaults: Knobs) -> None:
     """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
     knobs = KnobsInForce(defaults)
     while True:
+        await _learn(database)
         try:
-            while await facts.take_some(database):
-                pass
-            await heed_import(database)
-            await late.look(database, utc_now())
             judged = await analyse_some(database, knobs)
         except Exception:
             log.exception("analysis_failed")
             judged = await _analyse_one_by_one(database, knobs)
         if not judged:
             await asyncio.sleep(IDLE_SECONDS)
+
+
+async def _learn(database: Database) -> None:
+    """What may explain behaviours comes first. Where that fails, judging goes on without it."""
+    try:
+        while await facts.take_some(database):
+            pass
+        await heed_import(database)
+        await late.look(database, utc_now())
+    except Exception:
+        log.exception("nothing_learnt")
 
 
 async def _analyse_one_by_one(database: Database, knobs: KnobsInForce) -> int:

@@ -229,3 +229,20 @@ async def test_of_large_batches_as_many_are_judged_at_a_time_as_memory_holds(
         await say(server, key, port)
     assert [await analyse_some(server.database, Knobs()) for _ in range(4)] == [1, 1, 1, 0]
     assert len(await findings_of(server, key)) == 3
+
+
+@pytest.mark.usefixtures("quiet", "hurried")
+async def test_where_nothing_can_be_learnt_judging_goes_on(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_database: Database) -> None:
+        raise OSError
+
+    monkeypatch.setattr(worker, "heed_import", fail)
+    key = await a_node(server)
+    await say(server, key, 8088, 8089)
+    working = asyncio.create_task(work(server.database, Knobs()))
+    try:
+        async with asyncio.timeout(20):
+            while len(await findings_of(server, key)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    finally:
+        working.cancel()
