@@ -3,7 +3,9 @@ import pytest
 from app.detection.behaviour import Direction
 from app.detection.classes import Mismatch, Trait, classes_of, known_vendor
 from app.detection.context import Signer, Trust
-from tests.detection.worked import CHROME, SVCHOST, behaviour
+from app.detection.judgement import judge
+from app.detection.knobs import Knobs
+from tests.detection.worked import CHROME, SVCHOST, UNSIGNED, behaviour, context, standing
 
 OUT, IN = Direction.OUTBOUND, Direction.LISTENING
 
@@ -73,3 +75,20 @@ def test_some_ports_belie_a_program(path, port, fit):
 )
 def test_vendors_are_known_by_their_whole_name_or_team(signer, known):
     assert known_vendor(signer) is known
+
+
+@pytest.mark.parametrize(
+    ("path", "port", "reason"),
+    [
+        (r"C:\Program Files (x86)\Google\Update\GoogleUpdate.exe", 4443, "port_belies_program"),
+        (r"C:\Program Files\Google\Update\GoogleUpdate.exe", 443, ""),
+        (r"C:\Program Files\Tanium\Tanium Client\TaniumClient.exe", 17472, "expected_port"),
+        ("/usr/local/jamf/bin/jamf", 6667, "port_belies_program"),
+        (r"C:\Users\bob\splunkd.exe", 8089, ""),  # anybody could have put it there
+    ],
+)
+def test_updaters_and_management_agents_have_ports_of_their_own(path: str, port: int, reason: str) -> None:
+    signer = UNSIGNED if "Users" in path else Signer()
+    found = judge(behaviour(path, port), context(signer), standing(everything=(6000, 199), days=30), Knobs())
+    said = {each.reason for each in found.evidence} & {"port_belies_program", "expected_port"}
+    assert said == ({reason} if reason else set())
