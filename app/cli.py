@@ -15,9 +15,7 @@ from rich.text import Text
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, console, errors
-from app.command_line import settings_with as _settings
-from app.command_line import with_database as _with_database
+from app.command_line import DatabaseUrl, DataDir, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 
@@ -84,7 +82,7 @@ def serve(
     from app.server_log import configure_log
     from app.serving_command import serve_command
 
-    settings = _settings(
+    settings = settings_with(
         data_dir=data_dir,
         database_url=database_url,
         host=host,
@@ -110,10 +108,10 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     from app.detection.knobs import Knobs
     from app.server_log import configure_log
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
     packs = load_packs()
-    _with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
+    with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
 
 
 @app.command()
@@ -217,8 +215,8 @@ def backtest(
 
     options = Options(candidate, days, scope, as_json, output, fail_on_gained)
     candidates = documents(options)
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    code = _with_database(settings, lambda database: backtest(database, options, candidates, console, errors))
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    code = with_database(settings, lambda database: backtest(database, options, candidates, console, errors))
     raise typer.Exit(code)
 
 
@@ -286,8 +284,8 @@ def secret_add(
 
     text = secret_file.read_text().strip() if secret_file else None
     wanted = NewSecret(name, role, text, timedelta(days=days) if days else None, quota)
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    print(_with_database(settings, lambda database: add_secret(database, wanted, utc_now())))  # noqa: T201
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    print(with_database(settings, lambda database: add_secret(database, wanted, utc_now())))  # noqa: T201
 
 
 @secrets_app.command("list")
@@ -295,7 +293,7 @@ def secret_list(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> N
     """Show enroll secrets, without their text, which is not kept."""
     from app.fleet.secrets import list_secrets
 
-    rows = _with_database(_settings(data_dir=data_dir, database_url=database_url), list_secrets)
+    rows = with_database(settings_with(data_dir=data_dir, database_url=database_url), list_secrets)
     table = Table("name", "role", "nodes", "quota", "expires", "last used", "revoked")
     for secret, role in rows:
         times = (secret.expires_at, secret.last_used_at, secret.revoked_at)
@@ -309,8 +307,8 @@ def secret_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl
     """End an enroll secret; nodes that enrolled with it stay."""
     from app.fleet.secrets import revoke
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    _with_database(settings, lambda database: revoke(database, name, utc_now()))
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    with_database(settings, lambda database: revoke(database, name, utc_now()))
     console.print(f"enroll secret {name} is revoked")
 
 
@@ -319,8 +317,8 @@ def token_add(name: str, data_dir: DataDir = None, database_url: DatabaseUrl = N
     """Make an API token and print it, once."""
     from app.access.tokens import add_token
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    print(_with_database(settings, lambda database: add_token(database, name, utc_now())))  # noqa: T201
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    print(with_database(settings, lambda database: add_token(database, name, utc_now())))  # noqa: T201
 
 
 @tokens_app.command("revoke")
@@ -328,8 +326,8 @@ def token_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl 
     """End an API token at once."""
     from app.access.tokens import revoke_token
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    _with_database(settings, lambda database: revoke_token(database, name, utc_now()))
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    with_database(settings, lambda database: revoke_token(database, name, utc_now()))
     console.print(f"token {name} is revoked")
 
 
@@ -338,8 +336,8 @@ def node_revoke(node_id: int, data_dir: DataDir = None, database_url: DatabaseUr
     """Shut a node out: its key is dead within seconds, and it may not enroll again."""
     from app.fleet.nodes import revoke_node
 
-    settings = _settings(data_dir=data_dir, database_url=database_url)
-    _with_database(settings, lambda database: revoke_node(database, node_id, utc_now()))
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
+    with_database(settings, lambda database: revoke_node(database, node_id, utc_now()))
     console.print(f"node {node_id} is revoked")
 
 
@@ -357,7 +355,7 @@ def enroll_kit(
     """Write the files that make a host's osqueryd one of our nodes, and say where they go."""
     from app.fleet.enroll_kit import EnrollKit, instructions, write_kit
 
-    trusted = certificate or _settings(data_dir=data_dir).data_dir / "tls" / "certificate.pem"
+    trusted = certificate or settings_with(data_dir=data_dir).data_dir / "tls" / "certificate.pem"
     secret = sys.stdin.read().strip() if str(secret_file) == "-" else secret_file.read_text().strip()
     write_kit(EnrollKit(platform, server, secret, trusted.read_bytes()), directory)
     console.print(Text(instructions(platform, directory)), soft_wrap=True)

@@ -9,6 +9,7 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, Text, TextClause, Uuid, bind
 from sqlalchemy.types import TypeEngine
 
 from app.database import WriteSession
+from app.detection.behaviour import NETWORK
 
 #: An entry of the same batch may wait already, with other behaviours.
 ADD_TO_QUEUE = """
@@ -33,13 +34,14 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
       SELECT f.* FROM (SELECT * FROM findings g WHERE state = 'open' AND {_HAS_ROW}) f
-      JOIN (SELECT * FROM behaviours WHERE direction IN ('outbound', 'listening', 'loopback')) b USING (behaviour_id)
+      JOIN (SELECT * FROM behaviours WHERE direction = ANY(:network)) b USING (behaviour_id)
       {chosen}
     ) f
     GROUP BY f.node_id, f.batch_id, f.day, f.batch_day, f.role_id
     {ADD_TO_QUEUE}
     """  # noqa: S608 - constants
-    return text(statement).bindparams(*(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
+    network = bindparam("network", sorted(NETWORK), type_=ARRAY(Text))
+    return text(statement).bindparams(network, *(bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()))
 
 
 #: In the place of a program: all of the node.
