@@ -71,9 +71,8 @@ async def _keep(session: WriteSession, claimed: Sequence[FreshFacts]) -> list[Fr
             by_kind[fact.kind].append(fact)
         read.append(each)
     for kind, facts in by_kind.items():
-        if kind in KEEPERS:
-            await KEEPERS[kind](session, facts)
-            KEPT.labels(kind.value).inc(len(facts))
+        await KEEPERS[kind](session, facts)
+        KEPT.labels(kind.value).inc(len(facts))
     return read
 
 

@@ -30,8 +30,7 @@ class ReplaySurroundings:
 
     def add(self, fact: Fact) -> None:
         """Raises: RejectedRow."""
-        if keep := self._keepers.get(fact.kind):
-            keep(fact)
+        self._keepers[fact.kind](fact)
 
     def connect(self, node: str, behaviour: Behaviour, columns: Mapping[str, object], seen_at: float) -> None:
         """A row that shows a connection of a behaviour."""

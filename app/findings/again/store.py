@@ -20,9 +20,7 @@ ADD_TO_QUEUE = """
 """
 
 #: A finding whose batch retention has dropped keeps its judgement: without its row a new one would know less.
-_HAS_ROW = (
-    """EXISTS (SELECT FROM batches t WHERE t.day = g.batch_day AND t.node_id = g.node_id AND t.batch_id = g.batch_id)"""
-)
+_HAS_ROW = "EXISTS (SELECT FROM batches t WHERE (t.day, t.node_id, t.batch_id) = (g.batch_day, g.node_id, g.batch_id))"
 
 
 def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
