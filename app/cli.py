@@ -15,7 +15,7 @@ from rich.text import Text
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, console, errors, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 
@@ -313,12 +313,20 @@ def secret_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl
 
 
 @tokens_app.command("add")
-def token_add(name: str, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+def token_add(
+    name: str,
+    scope: Annotated[str, typer.Option(help="Permissions, with commas between them")] = "read",
+    operator: Annotated[str | None, typer.Option(help="For whom it acts; a program's own without one")] = None,
+    days: Annotated[int, typer.Option(min=1, max=365, help="Valid for so many days")] = 90,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Make an API token and print it, once."""
-    from app.access.tokens import add_token
+    from app.access.tokens import NewToken, add_token, scope_from
 
+    wanted = NewToken(name, scope_from(scope), operator, timedelta(days=days))
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    print(with_database(settings, lambda database: add_token(database, name, utc_now())))  # noqa: T201
+    print(with_database(settings, lambda database: add_token(database, wanted, account(), utc_now())))  # noqa: T201
 
 
 @tokens_app.command("revoke")
@@ -327,7 +335,7 @@ def token_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl 
     from app.access.tokens import revoke_token
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke_token(database, name, utc_now()))
+    with_database(settings, lambda database: revoke_token(database, name, account(), utc_now()))
     console.print(f"token {name} is revoked")
 
 

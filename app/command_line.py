@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from app.access.actor import Actor
     from app.database import Database
     from app.settings import Settings
 
@@ -41,6 +42,18 @@ def with_database(settings: "Settings", act: "Callable[[Database], Awaitable[T]]
 
     with any_database(settings, lambda what: errors.print(what, style="dim")) as url:
         return asyncio.run(_act(url, act))
+
+
+def account() -> "Actor":
+    """Who sits at the terminal, as the audit log names them."""
+    from getpass import getuser
+
+    from app.access.actor import os_account
+
+    try:
+        return os_account(getuser())
+    except (KeyError, OSError):
+        raise typer.BadParameter("this account has no name, so that nobody could say who did this") from None
 
 
 async def _act(url: str, act: "Callable[[Database], Awaitable[T]]") -> T:

@@ -21,7 +21,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from app.access.tokens import add_token
+from app.access.actor import PORTBOOK
+from app.access.duties import Permission
+from app.access.tokens import NewToken, add_token
 from app.clock import utc_now
 from app.database import Database, migrate
 from app.findings.terminal import api_client, get, headline, panel
@@ -169,7 +171,7 @@ async def _credentials(url: str, wanted: Scenario) -> tuple[dict[str, str], str]
     try:
         now = utc_now()
         secrets = {role: await add_secret(database, NewSecret(role, role), now) for role in wanted.roles}
-        return secrets, await add_token(database, "demo", now)
+        return secrets, await add_token(database, NewToken("demo", frozenset({Permission.READ})), PORTBOOK, now)
     finally:
         await database.close()
 

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, console, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, settings_with, with_database
 
 knobs_app = typer.Typer(help="Weights and thresholds of the judgement, by role and platform.", no_args_is_help=True)
 attack_app = typer.Typer(help="What MITRE ATT&CK says of the technique.", no_args_is_help=True)
@@ -118,7 +118,7 @@ def knobs_apply(
     from app.tuning.settings_file import SettingsFileProblem
     from app.tuning.tables import versions_table
 
-    why = Why(_account() if by is None else by, reason, forced_reason=force)
+    why = Why(account().name if by is None else by, reason, forced_reason=force)
     why.check()
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     try:
@@ -170,15 +170,6 @@ def attack_refresh(
     for sentence in changed or ["nothing changed"]:
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"{target}: ATT&CK {found.release}"), soft_wrap=True)
-
-
-def _account() -> str:
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        raise typer.BadParameter("this account has no name; say who you are", param_hint="--by") from None
 
 
 def _mendable(problem: Exception) -> Exception:

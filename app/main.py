@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
-from app.access.api import signed_in
+from app.access.api import may
+from app.access.duties import Permission
 from app.agent_api import import_api
 from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
@@ -105,9 +106,11 @@ _APIS = (
 
 def _add_routes(app: FastAPI) -> None:
     for router in (*(module.router for module in _APIS), findings_api.fleet_router):
-        app.include_router(router, prefix="/api/v1", dependencies=[Depends(signed_in)])
+        app.include_router(router, prefix="/api/v1")
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[Depends(signed_in)])
+    app.add_api_route(
+        "/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[may(Permission.READ)]
+    )
 
 
 async def _health(request: Request) -> dict[str, str]:

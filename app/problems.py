@@ -29,6 +29,11 @@ class NotSignedIn(Problem):
     title = "Not signed in"
 
 
+class Forbidden(Problem):
+    status = 403
+    title = "Forbidden"
+
+
 class NotFound(Problem):
     status = 404
     title = "Not found"

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
+import app.access.audit.models
 import app.access.models
 import app.analysis.jobs.models
 import app.analysis.models
@@ -24,6 +25,7 @@ TABLES = (
     app.analysis.starts.models,
     app.findings.models,
     app.access.models,
+    app.access.audit.models,
     app.flows.models,
     app.software.models,
     app.tuning.models,

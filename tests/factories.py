@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.access.tokens import add_token
+from app.access import store as access
+from app.access.actor import PORTBOOK
+from app.access.duties import Duty, permissions_of
+from app.access.tokens import NewToken, add_token
 from app.clock import utc_now
 from app.database import Database
 from app.fleet.secrets import NewSecret, add_secret
@@ -19,17 +22,19 @@ from app.fleet.secrets import NewSecret, add_secret
 OSQUERY = "/api/v1/osquery"
 PLATFORM_TYPES = {"windows": "2", "macos": "21", "linux": "9"}
 _numbers = count(1)
+ALL_BUT_APPROVER = (Duty.ANALYST, Duty.REVIEWER, Duty.AUDITOR, Duty.ADMIN)
 
 Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Server:
-    """`agents` sends as an osqueryd does; `api` sends a valid token."""
+    """`agents` sends as an osqueryd does; `api` as an operator who may all but approve; `approver` as one who may."""
 
     app: FastAPI
     agents: httpx.AsyncClient
     api: httpx.AsyncClient
+    approver: httpx.AsyncClient
 
     @property
     def database(self) -> Database:
@@ -53,13 +58,30 @@ async def serving(app: FastAPI) -> AsyncIterator[Server]:
     """Run an application's tasks, and clients that speak to it without a socket."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app):
-        token = await add_token(app.state.database, a_name("token"), utc_now())
-        headers = {"Authorization": f"Bearer {token}"}
-        async with (
-            httpx.AsyncClient(transport=transport, base_url="https://portbook.test") as agents,
-            httpx.AsyncClient(transport=transport, base_url="https://portbook.test", headers=headers) as api,
-        ):
-            yield Server(app, agents, api)
+        database = app.state.database
+        tokens = [None, await a_token(database, *ALL_BUT_APPROVER), await a_token(database, Duty.APPROVER)]
+        async with AsyncExitStack() as clients:
+            opened = [await clients.enter_async_context(_client(transport, token)) for token in tokens]
+            yield Server(app, *opened)
+
+
+def _client(transport: httpx.ASGITransport, token: str | None) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.AsyncClient(transport=transport, base_url="https://portbook.test", headers=headers)
+
+
+async def an_operator(database: Database, *duties: Duty, roles: Sequence[int] | None = None) -> str:
+    """The name of a new operator."""
+    name = a_name("operator")
+    async with database.writing() as session:
+        await access.insert_operator(session, name=name, duties=sorted(duties), role_ids=roles, created_at=utc_now())
+    return name
+
+
+async def a_token(database: Database, *duties: Duty, operator: str | None = None) -> str:
+    """An API token that may all that the duties allow, of a new operator unless one is named."""
+    name = operator or await an_operator(database, *duties)
+    return await add_token(database, NewToken(a_name("token"), permissions_of(duties), name), PORTBOOK, utc_now())
 
 
 def a_name(of: str) -> str:

@@ -1,57 +1,144 @@
-"""API tokens: random, shown once, kept as hashes."""
+"""API tokens: random, shown once, kept as hashes; with a scope, an end, and perhaps an operator for whom they act."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 
 from app.access import store
-from app.database import Database
-from app.problems import Conflict, NotFound, NotSignedIn
+from app.access.actor import PORTBOOK, Actor, AuthMethod
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
+from app.access.duties import FOR_PROGRAMS, Duty, Permission, permissions_of
+from app.access.models import ApiToken, Operator
+from app.database import Database, WriteSession
+from app.problems import Conflict, InvalidRequest, NotFound
 
-FIRST_TOKEN_NAME = "first"  # noqa: S105 - a name, not a token
 PREFIX = "portbook_"
+LONGEST_LIFE = timedelta(days=365)
+DEFAULT_LIFE = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """`operator`: the name of whom it acts for; without one it is a program's own, which may read and import."""
+
+    name: str
+    scope: frozenset[Permission]
+    operator: str | None = None
+    valid_for: timedelta = DEFAULT_LIFE
 
 
 def token_hash(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-async def add_token(database: Database, name: str, now: datetime) -> str:
+async def add_token(database: Database, wanted: NewToken, actor: Actor, now: datetime) -> str:
     """Returns the token's text, which is not kept.
 
-    Raises: Conflict.
+    Raises: InvalidRequest, naming the field; NotFound for an unknown operator; Conflict.
     """
+    _check(wanted)
     token = PREFIX + token_urlsafe(32)
     async with database.writing() as session:
-        if not await store.insert_token(session, name, token_hash(token), now):
-            raise Conflict(f"a token named {name!r} exists already; revoke it or choose another name")
+        operator = await _operator(session, wanted)
+        added = await store.insert_token(
+            session,
+            name=wanted.name,
+            token_sha256=token_hash(token),
+            scope=sorted(wanted.scope),
+            operator_id=operator.operator_id if operator else None,
+            created_at=now,
+            expires_at=now + wanted.valid_for,
+        )
+        if not added:
+            raise Conflict(f"a token named {wanted.name!r} exists already; choose another name", field="name")
+        record(session, actor, Deed(Action.TOKEN_ADDED, "token", wanted.name, reason=", ".join(sorted(wanted.scope))))
     return token
+
+
+def scope_from(text: str) -> frozenset[Permission]:
+    """Reads e.g. `read,import`. Raises: InvalidRequest."""
+    known = {each.value: each for each in Permission}
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise InvalidRequest(f"no permission {unknown[0]!r}; there is {', '.join(sorted(known))}", field="scope")
+    return frozenset(known[name] for name in names)
+
+
+def _check(wanted: NewToken) -> None:
+    if not wanted.scope:
+        raise InvalidRequest("a token that may do nothing is of no use", field="scope")
+    if wanted.operator is None and not wanted.scope <= FOR_PROGRAMS:
+        beyond = ", ".join(sorted(wanted.scope - FOR_PROGRAMS))
+        raise InvalidRequest(f"{beyond}: only an operator's token may; name the operator", field="scope")
+    if not timedelta(0) < wanted.valid_for <= LONGEST_LIFE:
+        raise InvalidRequest(f"a token is valid for 1 to {LONGEST_LIFE.days} days", field="days")
+
+
+async def _operator(session: WriteSession, wanted: NewToken) -> Operator | None:
+    """Raises: NotFound, InvalidRequest for a scope beyond what the operator may."""
+    if wanted.operator is None:
+        return None
+    found = await store.find_operator(session, wanted.operator)
+    if found is None or found.disabled_at:
+        raise NotFound(f"no active operator is named {wanted.operator!r}", field="operator")
+    if beyond := wanted.scope - permissions_of(duties_of(found)):
+        text = f"{', '.join(sorted(beyond))}: more than the duties of {found.name} allow"
+        raise InvalidRequest(text, field="scope")
+    return found
+
+
+def duties_of(operator: Operator) -> frozenset[Duty]:
+    return frozenset(map(Duty, operator.duties))
+
+
+FIRST_TOKEN = NewToken("first", FOR_PROGRAMS)
 
 
 async def first_token(database: Database, now: datetime) -> str | None:
     """The token of a first start, or None on every later one."""
     try:
-        return await add_token(database, FIRST_TOKEN_NAME, now)
+        return await add_token(database, FIRST_TOKEN, PORTBOOK, now)
     except Conflict:
         return None
 
 
-async def revoke_token(database: Database, name: str, now: datetime) -> None:
+async def revoke_token(database: Database, name: str, actor: Actor, now: datetime) -> None:
     """Raises: NotFound."""
     async with database.writing() as session:
         if not await store.revoke_token(session, name, now):
             raise NotFound(f"no valid token is named {name!r}")
+        record(session, actor, Deed(Action.TOKEN_REVOKED, "token", name))
 
 
-async def is_valid(database: Database, token: str) -> bool:
+async def list_tokens(database: Database) -> Sequence[tuple[ApiToken, str | None]]:
+    """Each with the name of the operator for whom it acts."""
     async with database.reading() as session:
-        return await store.find_token(session, token_hash(token)) is not None
+        return [(token, operator) for token, operator in await store.list_tokens(session)]
 
 
-async def token_name(database: Database, token: str) -> str:
-    """Raises: NotSignedIn."""
+async def find_actor(database: Database, token: str, now: datetime) -> Actor | None:
+    """Whom a valid token lets in. An operator who lost a duty cannot do by token what it gave."""
     async with database.reading() as session:
-        found = await store.find_token(session, token_hash(token))
+        found = await store.find_token(session, token_hash(token), now)
     if found is None:
-        raise NotSignedIn("this token was revoked a moment ago")
-    return found.name
+        return None
+    known, operator = found
+    if known.last_used_at is None or now - known.last_used_at >= store.USE_KEPT_TO:
+        async with database.writing() as session:
+            await store.note_use(session, known.name, now)
+    scope = frozenset(map(Permission, known.scope))
+    if operator is None:
+        return Actor(f"token {known.name}", AuthMethod.TOKEN, permissions=scope & FOR_PROGRAMS)
+    duties = duties_of(operator)
+    return Actor(
+        operator.name,
+        AuthMethod.TOKEN,
+        operator.operator_id,
+        duties,
+        scope & permissions_of(duties),
+        frozenset(operator.role_ids) if operator.role_ids is not None else None,
+    )

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from app.access.api import may
+from app.access.duties import Permission
 from app.agent_api.bodies import BodyRefused
 from app.agent_api.door import AgentDoor
 from app.observations.importing import Importer
@@ -29,7 +31,7 @@ class ReceiptOut(BaseModel):
     """1-based numbers of lines that are no result lines; at most the first 100."""
 
 
-@router.post("")
+@router.post("", dependencies=[may(Permission.IMPORT)])
 async def post_results(
     request: Request, role: Annotated[str, Query(pattern=ROLE, description="of nodes that are new")]
 ) -> ReceiptOut:

@@ -160,7 +160,7 @@ _OPEN_PROGRAMS = text(
     SELECT DISTINCT b.platform, b.path, b.name, i.trust, i.signer
     FROM findings f JOIN behaviours b USING (behaviour_id)
     LEFT JOIN images i ON i.node_id = f.node_id AND i.path = b.path
-    WHERE f.state = 'open' AND b.direction IN ('outbound', 'listening') LIMIT :most
+    WHERE f.is_open AND b.direction IN ('outbound', 'listening') LIMIT :most
     """
 )
 

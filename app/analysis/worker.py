@@ -218,7 +218,19 @@ def _judge(
     deviation = judge(each.behaviour, asked.context, standing, knobs, around)
     source = around.start.event if around.start else ""
     pid = process_id(asked.context.process_id)
-    return NewFinding(each.fresh, deviation, each.seen_at, each.line_number, each.row_number, pid, source, version)
+    context = asked.context
+    return NewFinding(
+        each.fresh,
+        deviation,
+        each.seen_at,
+        each.line_number,
+        each.row_number,
+        pid,
+        source,
+        version,
+        context.signer,
+        context.peer_scope,
+    )
 
 
 def _joined(judged: Sequence[NewFinding]) -> list[Joined]:

@@ -17,6 +17,7 @@ from typing_extensions import override
 from app.detection.behaviour import DYNAMIC_PORT, Behaviour, Direction, Platform, Program, Transport
 from app.detection.columns import LAST_PORT
 from app.detection.context import Signer, Trust
+from app.detection.expectations import SIGN_MANY
 from app.detection.paths import LONGEST_PATH, normalised
 from app.detection.places import Place, place_of
 
@@ -42,11 +43,6 @@ _ANYTHING = frozenset(
     | {"applications", "library", "application support", "system", "usr", "bin", "sbin", "lib", "libexec", "opt"}
     | {"homebrew", "cellar", "caskroom", "private", "var", "folders", "contents", "macos", "resources", "helpers"}
     | {"volumes", "shared", "public", "documents", "desktop", "downloads", "privilegedhelpertools"}
-)
-#: Their signatures are on hundreds of tools that attackers carry along, so a name beside them proves too little where
-#: any user may put a file. Source: LOLBAS; ATT&CK T1218.
-_SIGN_MANY = frozenset(
-    {"microsoft corporation", "microsoft windows", "microsoft windows publisher", "software signing"}
 )
 
 
@@ -336,7 +332,7 @@ def _fits(entry: ApprovedSoftware, program: Program, names: Collection[str]) -> 
     """Whether a program whose signature is that of the entry is what the entry means."""
     if entry.pattern is not None:
         return entry.pattern.platform is program.platform and entry.pattern.matches(program.path)
-    anywhere = publisher_key(entry.publisher) not in _SIGN_MANY
+    anywhere = publisher_key(entry.publisher) not in SIGN_MANY
     placed = anywhere or place_of(program.platform, program.path) is not Place.USER_WRITABLE
     return placed and any(goes_by(entry.name, name) for name in names)
 

@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.access.api import Reading
+from app.access.actor import Actor
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.detection.behaviour import Platform
 from app.detection.deviation import Analytic, Severity, Spread
 from app.findings import store
@@ -22,7 +24,9 @@ from app.observations.models import Behaviour
 from app.problems import NotFound
 
 router = APIRouter(prefix="/findings", tags=["findings"])
-fleet_router = APIRouter(prefix="/fleet-findings", tags=["findings"])
+fleet_router = APIRouter(prefix="/fleet-findings", tags=["findings"], dependencies=[may(Permission.READ)])
+
+Reader = Annotated[Actor, may(Permission.READ, heeds_roles=True)]
 
 SORTS = {
     "score": Sorting(Finding.score, Finding.finding_id, int, uuid),
@@ -98,6 +102,7 @@ class FleetFindingOut(BaseModel):
 @router.get("")
 async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     session: Reading,
+    actor: Reader,
     state: Literal["open", "withdrawn"] = "open",
     severity: Annotated[list[Severity] | None, Query()] = None,
     analytic: Analytic | None = None,
@@ -122,6 +127,7 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     conditions += [Finding.severity.in_(severity)] if severity else []
     conditions += [Finding.opened_at >= since] if since else []
     conditions += [] if members else [store.stands_alone()]
+    conditions += store.of_roles(actor.roles)
     pages = keyset(sort, cursor, SORTS)
     rows = await store.list_findings(session, conditions + pages.conditions, pages.order, limit + 1)
     column = sort.removeprefix("-")
@@ -130,22 +136,22 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
 
 
 @router.get("/{finding_id}")
-async def get_finding(session: Reading, finding_id: UUID) -> FindingOut:
-    return finding_out(await _find(session, finding_id))
+async def get_finding(session: Reading, actor: Reader, finding_id: UUID) -> FindingOut:
+    return finding_out(await _find(session, actor, finding_id))
 
 
 @router.get("/{finding_id}/rows")
-async def get_finding_rows(session: Reading, finding_id: UUID) -> list[Quote]:
+async def get_finding_rows(session: Reading, actor: Reader, finding_id: UUID) -> list[Quote]:
     """The rows that showed the behaviour on the node, one a day, as the agent sent them, newest first.
 
     Each names its batch and the SHA-256 of the stored bytes, so that it can be checked.
     """
-    finding, *_ = await _find(session, finding_id)
+    finding, *_ = await _find(session, actor, finding_id)
     return await quote(session, finding.node_id, finding.behaviour_id)
 
 
-async def _find(session: Reading, finding_id: UUID) -> Listed:
-    found = await store.find_finding(session, finding_id)
+async def _find(session: Reading, actor: Actor, finding_id: UUID) -> Listed:
+    found = await store.find_finding(session, finding_id, actor.roles)
     if found is None:
         raise NotFound(f"no finding {finding_id}")
     return found

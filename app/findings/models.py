@@ -1,5 +1,6 @@
 """Tables of findings."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -15,46 +16,56 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     false,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Table
+from app.findings.states import OPEN, State
 
 INSTANT = DateTime(timezone=True)
 
 
+def _listed(states: Iterable[State]) -> str:
+    """In the order of their definition, so that the text is always the same."""
+    chosen = frozenset(states)
+    return ", ".join(f"'{each.value}'" for each in State if each in chosen)
+
+
 class Finding(Table):
-    """A deviation that a person must judge. One open finding per node and behaviour."""
+    """A deviation that a person must judge. One per node and behaviour, but for withdrawn ones."""
 
     __tablename__ = "findings"
     __table_args__ = (
         CheckConstraint("severity IN ('high', 'medium', 'low')", name="severity"),
         CheckConstraint("score BETWEEN 0 AND 100", name="score"),
-        CheckConstraint("state IN ('open', 'withdrawn')", name="state"),
+        CheckConstraint(f"state IN ({_listed(State)})", name="state"),
+        CheckConstraint(f"is_open = (state IN ({_listed(OPEN)}))", name="is_open"),
+        CheckConstraint("trust IN ('trusted', 'unsigned', 'broken', 'unknown')", name="trust"),
         Index(
-            "uq_findings_open_node_id_behaviour_id",
+            "uq_findings_living_node_id_behaviour_id",
             "node_id",
             "behaviour_id",
             unique=True,
-            postgresql_where="state = 'open'",
+            postgresql_where="state <> 'withdrawn'",
         ),
         Index("ix_findings_score_finding_id", "score", "finding_id"),
         Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
         CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
-        Index("ix_findings_behaviour_id_severity", "behaviour_id", "severity", postgresql_where="state = 'open'"),
+        Index("ix_findings_behaviour_id_severity", "behaviour_id", "severity", postgresql_where="is_open"),
         Index(
             "ix_findings_loose",
             "behaviour_id",
             "new_to_peers",
             "first_seen_at",
-            postgresql_where="state = 'open' AND fleet_finding_id IS NULL",
+            postgresql_where="is_open AND fleet_finding_id IS NULL",
         ),
         Index(
             "ix_findings_members",
             "fleet_finding_id",
-            "state",
+            "is_open",
             "spread",
             "severity",
             "score",
@@ -73,9 +84,8 @@ class Finding(Table):
     node_id: Mapped[int] = mapped_column(BigInteger)
     behaviour_id: Mapped[UUID] = mapped_column(PG_UUID)
     role_id: Mapped[int] = mapped_column(SmallInteger)
-    state: Mapped[str] = mapped_column(
-        Text, server_default="open", doc="withdrawn: judged again the same day with a signature, and found light"
-    )
+    state: Mapped[str] = mapped_column(Text, server_default="open")
+    is_open: Mapped[bool] = mapped_column(Boolean, server_default=true(), doc="whether a person has something to do")
     severity: Mapped[str] = mapped_column(Text)
     score: Mapped[int] = mapped_column(SmallInteger)
     analytic: Mapped[str] = mapped_column(Text, doc="MITRE ATT&CK analytic id")
@@ -102,6 +112,9 @@ class Finding(Table):
     start_source: Mapped[str] = mapped_column(
         Text, server_default="", doc="which event told how that process began; empty while none did"
     )
+    trust: Mapped[str] = mapped_column(Text, server_default="unknown", doc="of the signature, when it was judged")
+    signer: Mapped[str] = mapped_column(Text, server_default="")
+    peer_scope: Mapped[str] = mapped_column(Text, server_default="unknown", doc="of the row that the judgement quotes")
 
 
 class FleetFinding(Table):
@@ -111,9 +124,10 @@ class FleetFinding(Table):
     __table_args__ = (
         CheckConstraint("severity IN ('high', 'medium', 'low')", name="severity"),
         CheckConstraint("score BETWEEN 0 AND 100", name="score"),
-        CheckConstraint("state IN ('open', 'withdrawn')", name="state"),
+        CheckConstraint(f"state IN ({_listed(State)})", name="state"),
+        CheckConstraint(f"is_open = (state IN ({_listed(OPEN)}))", name="is_open"),
         CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
-        Index("uq_fleet_findings_open_behaviour_id", "behaviour_id", unique=True, postgresql_where="state = 'open'"),
+        Index("uq_fleet_findings_open_behaviour_id", "behaviour_id", unique=True, postgresql_where="is_open"),
         Index("ix_fleet_findings_score_fleet_finding_id", "score", "fleet_finding_id"),
         Index("ix_fleet_findings_opened_at_fleet_finding_id", "opened_at", "fleet_finding_id"),
     )
@@ -123,6 +137,7 @@ class FleetFinding(Table):
     state: Mapped[str] = mapped_column(
         Text, server_default="open", doc="withdrawn: too few of its nodes' findings were left"
     )
+    is_open: Mapped[bool] = mapped_column(Boolean, server_default=true())
     spread: Mapped[str] = mapped_column(Text)
     severity: Mapped[str] = mapped_column(Text)
     score: Mapped[int] = mapped_column(SmallInteger)

@@ -29,7 +29,7 @@ async def _gather(session: WriteSession, behaviour_id: UUID, knobs: Knobs, now: 
     if fleet:
         fleet.nodes -= await store.release(session, fleet.fleet_finding_id, rolled.spread if rolled else None)
         fleet.judged_at = now
-        fleet.state = "open" if rolled else "withdrawn"
+        fleet.state, fleet.is_open = ("open", True) if rolled else ("withdrawn", False)
     if rolled:
         await _take_in(session, fleet or _begun(behaviour_id, rolled, now), rolled, knobs)
 
@@ -37,7 +37,7 @@ async def _gather(session: WriteSession, behaviour_id: UUID, knobs: Knobs, now: 
 def _begun(behaviour_id: UUID, rolled: RollOut, now: datetime) -> FleetFinding:
     first = rolled.joined[0].seen_at
     return FleetFinding(
-        fleet_finding_id=uuid4(), behaviour_id=behaviour_id, state="open", nodes=0,
+        fleet_finding_id=uuid4(), behaviour_id=behaviour_id, state="open", is_open=True, nodes=0,
         opened_at=now, judged_at=now, first_seen_at=first, last_seen_at=first,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     Row,
     Text,
@@ -24,7 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from app.database import ReadSession, WriteSession
+from app.detection.addresses import PeerScope
+from app.detection.context import Signer
 from app.detection.deviation import Deviation, Severity, Spread
+from app.detection.expectations import UNKNOWN_SIGNER
 from app.detection.roll_out import Loose, Wave, takes_in
 from app.findings.models import Finding, FleetFinding
 from app.fleet.models import Node, Role
@@ -52,12 +56,15 @@ class NewFinding:
     process_id: int | None = None
     start_source: str = ""  #: which event told how the process began; empty if none did
     knobs_version: int = 0
+    signer: Signer = UNKNOWN_SIGNER
+    peer_scope: PeerScope = PeerScope.UNKNOWN
 
 
 #: What goes together in a finding: a judgement and the row that it quotes.
 _OF_A_JUDGEMENT = (
     *("score", "severity", "evidence", "process_id", "start_source", "knobs_version"),
     *("batch_day", "batch_id", "line_number", "row_number"),
+    *("trust", "signer", "peer_scope"),
 )
 
 
@@ -85,7 +92,7 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         }
         statement = added.on_conflict_do_update(
             index_elements=[Finding.node_id, Finding.behaviour_id],
-            index_where=text("state = 'open'"),
+            index_where=text("state <> 'withdrawn'"),
             set_=judged | seen_again,
         )
         await session.execute(statement)
@@ -97,9 +104,9 @@ def _rank(spread: Any) -> Any:
 
 _WITHDRAW = text(
     """
-    UPDATE findings f SET state = 'withdrawn', judged_at = :now
+    UPDATE findings f SET state = 'withdrawn', is_open = false, judged_at = :now
     FROM unnest(:nodes, :behaviours) AS light(node_id, behaviour_id)
-    WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.state = 'open' AND f.day = :day
+    WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.is_open AND f.day = :day
     RETURNING f.behaviour_id
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
@@ -121,7 +128,7 @@ _SOURCES = text(
     """
     SELECT f.node_id, f.behaviour_id, f.start_source FROM findings f
     JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id) USING (node_id, behaviour_id)
-    WHERE f.state = 'open' AND f.day = :day
+    WHERE f.is_open AND f.day = :day
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
 
@@ -161,6 +168,9 @@ def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
         "line_number": each.line_number,
         "row_number": each.row_number,
         "process_id": each.process_id,
+        "trust": each.signer.trust.value,
+        "signer": each.signer.name,
+        "peer_scope": each.peer_scope.value,
         "start_source": each.start_source,
     }
 
@@ -171,10 +181,10 @@ LOOSE_MAX = 10_000
 _SPREADING = text(
     """
     SELECT w.behaviour_id FROM unnest(:behaviours) AS w(behaviour_id)
-    WHERE EXISTS (SELECT FROM fleet_findings f WHERE f.behaviour_id = w.behaviour_id AND f.state = 'open')
+    WHERE EXISTS (SELECT FROM fleet_findings f WHERE f.behaviour_id = w.behaviour_id AND f.is_open)
        OR :enough <= (SELECT count(*) FROM (
             SELECT FROM findings n WHERE n.behaviour_id = w.behaviour_id
-              AND n.state = 'open' AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS few)
+              AND n.is_open AND n.new_to_peers AND n.fleet_finding_id IS NULL LIMIT :enough) AS few)
     ORDER BY 1
     """
 ).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)))
@@ -190,32 +200,33 @@ async def spreading(session: WriteSession, behaviours: Collection[UUID], enough:
 async def lock_fleet_finding(session: WriteSession, behaviour_id: UUID) -> FleetFinding | None:
     """The open one of a behaviour; two who gather its nodes at once follow each other."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(behaviour_id), 0))))
-    query = select(FleetFinding).where(FleetFinding.behaviour_id == behaviour_id, FleetFinding.state == "open")
+    query = select(FleetFinding).where(FleetFinding.behaviour_id == behaviour_id, FleetFinding.is_open)
     return await session.scalar(query.execution_options(populate_existing=True))
 
 
 _RELEASE = text(
     """
     UPDATE findings n SET fleet_finding_id = NULL
-    FROM unnest(:states, :spreads) AS leaving(state, spread)
-    WHERE n.fleet_finding_id = :fleet AND n.state = leaving.state AND n.spread = leaving.spread
+    FROM unnest(:open, :spreads) AS leaving(is_open, spread)
+    WHERE n.fleet_finding_id = :fleet AND n.is_open = leaving.is_open AND n.spread = leaving.spread
+      AND (n.is_open OR n.state = 'withdrawn')
     """
-).bindparams(bindparam("states", type_=ARRAY(Text)), bindparam("spreads", type_=ARRAY(Text)))
+).bindparams(bindparam("open", type_=ARRAY(Boolean)), bindparam("spreads", type_=ARRAY(Text)))
 
 
 async def release(session: WriteSession, fleet: UUID, kept: Spread | None) -> int:
     """Let go the members that were withdrawn, and those that `kept` does not cover. Returns how many."""
-    gone = [("withdrawn", each) for each in Spread]
-    gone += [("open", each) for each in Spread if kept is None or not takes_in(kept, each)]
-    states, spreads = zip(*gone, strict=True)
-    values = {"fleet": fleet, "states": list(states), "spreads": [each.value for each in spreads]}
+    gone = [(False, each) for each in Spread]
+    gone += [(True, each) for each in Spread if kept is None or not takes_in(kept, each)]
+    is_open, spreads = zip(*gone, strict=True)
+    values = {"fleet": fleet, "open": list(is_open), "spreads": [each.value for each in spreads]}
     return (await session.execute(_RELEASE, values)).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 _WAVE = text(
     """
     SELECT k.spread, (SELECT count(*) FROM (
-             SELECT FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open' AND n.spread = k.spread
+             SELECT FROM findings n WHERE n.fleet_finding_id = :fleet AND n.is_open AND n.spread = k.spread
              LIMIT :enough) AS few)
     FROM unnest(:spreads) AS k(spread)
     """
@@ -231,7 +242,7 @@ async def wave_of(session: WriteSession, fleet: FleetFinding, enough: int) -> Wa
 
 async def loose_findings(session: WriteSession, behaviour_id: UUID) -> list[Loose]:
     columns = (Finding.finding_id, Finding.spread, Finding.first_seen_at, Finding.new_to_peers)
-    of_behaviour = (Finding.behaviour_id == behaviour_id, Finding.state == "open", stands_alone())
+    of_behaviour = (Finding.behaviour_id == behaviour_id, Finding.is_open, stands_alone())
     query = select(*columns).where(*of_behaviour).order_by(Finding.first_seen_at.desc()).limit(LOOSE_MAX)
     return [Loose(key, Spread(spread), seen_at, new) for key, spread, seen_at, new in await session.execute(query)]
 
@@ -245,7 +256,7 @@ _GRAVEST = text(
     """
     SELECT g.finding_id FROM unnest(:severities, :spreads) WITH ORDINALITY AS k(severity, spread, place)
     CROSS JOIN LATERAL (
-      SELECT finding_id, score FROM findings n WHERE n.fleet_finding_id = :fleet AND n.state = 'open'
+      SELECT finding_id, score FROM findings n WHERE n.fleet_finding_id = :fleet AND n.is_open
         AND n.spread = k.spread AND n.severity = k.severity ORDER BY score DESC LIMIT 1) AS g
     ORDER BY array_position(:severities, k.severity), g.score DESC, k.place LIMIT 1
     """
@@ -277,13 +288,18 @@ async def list_findings(
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
 
 
+def of_roles(roles: Collection[int] | None) -> list[ColumnElement[bool]]:
+    """What keeps a list of findings to some roles; nothing for who may see every one."""
+    return [] if roles is None else [Finding.role_id.in_(roles)]
+
+
 def stands_alone() -> ColumnElement[bool]:
     """No fleet finding speaks for it."""
     return Finding.fleet_finding_id.is_(None)
 
 
-async def find_finding(session: ReadSession, finding_id: UUID) -> Listed | None:
-    found = await list_findings(session, [Finding.finding_id == finding_id], [], 1)
+async def find_finding(session: ReadSession, finding_id: UUID, roles: Collection[int] | None = None) -> Listed | None:
+    found = await list_findings(session, [Finding.finding_id == finding_id, *of_roles(roles)], [], 1)
     return found[0] if found else None
 
 
@@ -324,12 +340,12 @@ _JUDGED_AS = text(
     """
     SELECT w.behaviour_id, f.severity, (
              SELECT fleet_finding_id FROM fleet_findings g
-             WHERE g.behaviour_id = w.behaviour_id AND g.state = 'open')
+             WHERE g.behaviour_id = w.behaviour_id AND g.is_open)
     FROM unnest(:behaviours) AS w(behaviour_id)
     CROSS JOIN LATERAL (
       SELECT k.severity FROM unnest(:severities) WITH ORDINALITY AS k(severity, place)
       WHERE EXISTS (SELECT FROM findings n
-                    WHERE n.behaviour_id = w.behaviour_id AND n.severity = k.severity AND n.state = 'open')
+                    WHERE n.behaviour_id = w.behaviour_id AND n.severity = k.severity AND n.is_open)
       ORDER BY k.place LIMIT 1) AS f
     """
 ).bindparams(bindparam("behaviours", type_=ARRAY(Uuid)), bindparam("severities", type_=ARRAY(Text)))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, any_, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from app.database import ReadSession, WriteSession
@@ -118,6 +118,11 @@ async def revoke_node(session: WriteSession, node_id: int, now: datetime) -> boo
     revoked = await session.scalar(changed.returning(Node.node_id))
     await session.execute(delete(NodeKey).where(NodeKey.node_id == node_id))
     return revoked is not None
+
+
+def of_roles(roles: Collection[int] | None) -> list[ColumnElement[bool]]:
+    """What keeps a list of nodes to some roles; nothing for who may see every one."""
+    return [] if roles is None else [Node.role_id.in_(roles)]
 
 
 async def list_nodes(

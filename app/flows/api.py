@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from app.access.api import Reading
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.database import Database
 from app.flows import store
 from app.flows.keeping import Days, Keeper
@@ -22,6 +23,7 @@ from app.problems import InvalidRequest
 from app.settings import Settings
 
 router = APIRouter(prefix="/flows", tags=["flows"])
+_READ = [may(Permission.READ)]
 
 #: Requests of one worker that commit at once; the others wait without a connection, which agents need.
 COMMITS_AT_ONCE = 2
@@ -106,7 +108,7 @@ class FlowSensorOut(BaseModel):
     services: list[str]
 
 
-@router.post("")
+@router.post("", dependencies=[may(Permission.IMPORT)])
 async def post_flows(
     request: Request, sensor: Annotated[str, Query(pattern=SENSOR_NAME, description="your name for the sensor")]
 ) -> FlowReceiptOut:
@@ -147,7 +149,7 @@ def _receipt(account: Account, keeper: Keeper) -> FlowReceiptOut:
     )  # fmt: skip
 
 
-@router.get("")
+@router.get("", dependencies=_READ)
 async def list_flows(  # noqa: PLR0913, PLR0917 - filters of a list
     session: Reading,
     address: Annotated[str | None, Query(description="of either end, canonical", max_length=64)] = None,
@@ -173,7 +175,7 @@ async def list_flows(  # noqa: PLR0913, PLR0917 - filters of a list
     return Page(items=[_flow_out(*row) for row in rows[:limit]], next=following)
 
 
-@router.get("/sensors")
+@router.get("/sensors", dependencies=_READ)
 async def list_flow_sensors(session: Reading) -> list[FlowSensorOut]:
     """Sensors whose logs ever came, with what they ever wrote."""
     names = FlowSensorOut.model_fields

@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.access.api import Reading
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.detection.behaviour import Direction, Platform, Transport
 from app.keyset import Cursor, Limit, Page, Sorting, keyset, uuid
 from app.observations import store
 from app.observations.models import Behaviour
 
-router = APIRouter(prefix="/behaviours", tags=["behaviours"])
+router = APIRouter(prefix="/behaviours", tags=["behaviours"], dependencies=[may(Permission.READ)])
 
 SORTS = {
     "name": Sorting(Behaviour.name, Behaviour.behaviour_id, str, uuid),

@@ -7,7 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from app.access.api import Caller, Reading
+from app.access.actor import Actor
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.clock import utc_now
 from app.detection.approved import ApprovedSoftware
 from app.detection.software import SoftwareSource
@@ -19,7 +21,7 @@ from app.software.approved_csv import ReadList, ports_text, read_approved
 from app.software.csv_text import MAX_BYTES, CsvRefused
 from app.software.models import ApprovedEntry, ApprovedImport, InstalledItem
 
-router = APIRouter(prefix="/software", tags=["software"])
+router = APIRouter(prefix="/software", tags=["software"], dependencies=[may(Permission.READ)])
 
 ENTRY_SORTS = {
     "line": Sorting(ApprovedEntry.line, ApprovedEntry.line, int, int),
@@ -106,14 +108,19 @@ class FleetSoftwareOut(BaseModel):
 
 @router.post("/approved")
 async def import_approved(
-    request: Request, token: Caller, file_name: Text = "", by: Text = "", *, dry_run: bool = False
+    request: Request,
+    actor: Annotated[Actor, may(Permission.APPROVE)],
+    file_name: Text = "",
+    by: Text = "",
+    *,
+    dry_run: bool = False,
 ) -> ReceiptOut:
     """Replace the approved inventory by a CSV file, the request's body. `errors` names line and field of a bad one."""
     read = _read(await _body(request))
     if dry_run:
         async with request.app.state.database.reading() as session:
             return _receipt(read, await compare(session, read), None)
-    imported_by = f"{by} (token {token})" if by else f"token {token}"
+    imported_by = f"{by} (given by {actor.name})" if by else actor.name
     imported, changes = await import_list(
         request.app.state.database, read, file_name=file_name, imported_by=imported_by, now=utc_now()
     )

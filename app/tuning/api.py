@@ -8,7 +8,9 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.access.api import Caller, Reading
+from app.access.actor import Actor
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.clock import utc_now
 from app.database import Database
 from app.detection.attack import attack
@@ -23,7 +25,7 @@ from app.tuning.changes import TEXT_MAX, Why, change_one, found_version, revert
 from app.tuning.in_force import applying, origins_of
 from app.tuning.models import KnobVersion
 
-router = APIRouter()
+router = APIRouter(dependencies=[may(Permission.READ)])
 knobs = APIRouter(prefix="/knobs", tags=["knobs"])
 
 SORTS = {"version": Sorting(KnobVersion.version, KnobVersion.version, int, int)}
@@ -79,8 +81,8 @@ class WhyIn(BaseModel):
     forced_reason: Text | None = None
     """Applies the change although no backtest shows what it does, and says why."""
 
-    def why(self, caller: str) -> Why:
-        return Why(caller, self.reason, self.backtest_id, self.forced_reason)
+    def why(self, actor: Actor) -> Why:
+        return Why(actor.name, self.reason, self.backtest_id, self.forced_reason)
 
 
 class ChangeIn(WhyIn):
@@ -145,12 +147,12 @@ async def list_versions(  # noqa: PLR0913, PLR0917 - filters of a list
 
 
 @knobs.post("/versions", status_code=201, openapi_extra=_body(ChangeIn))
-async def post_version(request: Request, caller: Caller) -> VersionOut:
+async def post_version(request: Request, actor: Annotated[Actor, may(Permission.TUNE)]) -> VersionOut:
     """Change what one scope sets. All of it is in force when you read the answer, or nothing changed."""
     asked = await read_json(request, ChangeIn)
     database: Database = request.app.state.database
     made = await change_one(
-        database, _scope(asked.scope), asked.document, asked.why(caller), utc_now(), replaces=asked.replaces
+        database, _scope(asked.scope), asked.document, asked.why(actor), utc_now(), replaces=asked.replaces
     )
     return version_out(made)
 
@@ -161,10 +163,10 @@ async def get_version(session: Reading, version: int) -> VersionOut:
 
 
 @knobs.post("/versions/{version}/revert", status_code=201, openapi_extra=_body(WhyIn))
-async def post_revert(request: Request, version: int, caller: Caller) -> VersionOut:
+async def post_revert(request: Request, version: int, actor: Annotated[Actor, may(Permission.TUNE)]) -> VersionOut:
     """Make what an earlier version said the newest version of its scope."""
     asked = await read_json(request, WhyIn)
-    return version_out(await revert(request.app.state.database, version, asked.why(caller), utc_now()))
+    return version_out(await revert(request.app.state.database, version, asked.why(actor), utc_now()))
 
 
 @knobs.get("/diff")

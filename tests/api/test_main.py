@@ -5,6 +5,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -12,7 +13,9 @@ import pytest
 from fastapi.routing import APIRoute
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.access.tokens import add_token, revoke_token
+from app.access.actor import PORTBOOK, Actor, AuthMethod
+from app.access.duties import Permission
+from app.access.tokens import NewToken, add_token, revoke_token
 from app.clock import utc_now
 from app.database import Database, ReadSession
 from app.main import create_app
@@ -52,8 +55,8 @@ async def test_every_route_demands_a_token(server: Server) -> None:
     walked = paths(server)
     assert len(walked) >= 10
     revoked = a_name("token")
-    token = await add_token(server.database, revoked, utc_now())
-    await revoke_token(server.database, revoked, utc_now())
+    token = await add_token(server.database, NewToken(revoked, frozenset({Permission.READ})), PORTBOOK, utc_now())
+    await revoke_token(server.database, revoked, PORTBOOK, utc_now())
     for method, path in walked:
         for header in (
             {},
@@ -184,13 +187,13 @@ async def test_the_session_of_a_request_ends_before_its_reply_leaves(
         raise ConnectionError("the end failed")
 
     assert (await server.api.get("/api/v1/nodes")).status_code == 200
-    monkeypatch.setattr("app.access.api.is_valid", _anybody)
+    monkeypatch.setattr("app.access.api.find_actor", _anybody)
     monkeypatch.setattr(Database, "reading", fails_at_its_end)
     is_problem(await server.api.get("/api/v1/nodes"), 500)
 
 
-async def _anybody(_database: Database, _token: str) -> bool:
-    return True
+async def _anybody(_database: Database, _token: str, _now: datetime) -> Actor:
+    return Actor("anybody", AuthMethod.TOKEN, permissions=frozenset({Permission.READ}))
 
 
 async def test_no_secret_stands_in_any_table_or_in_the_log(server: Server, logged: list[Any]) -> None:

@@ -29,7 +29,7 @@ async def _empty(database: Database) -> None:
 
 
 async def send(server: Server, *rows: str, status: int = 200, **params: Any) -> dict[str, Any]:
-    answer = await server.api.post(APPROVED, content=(HEADER + "".join(rows)).encode(), params=params)
+    answer = await server.approver.post(APPROVED, content=(HEADER + "".join(rows)).encode(), params=params)
     assert answer.status_code == status, answer.text
     document = answer.json()
     assert isinstance(document, dict)
@@ -67,8 +67,8 @@ async def test_earlier_imports_stay_readable(server: Server) -> None:
     await send(server, AGENT, file_name="second.csv")
     newest, oldest = await items(server, "imports")
     assert (oldest["import_id"], oldest["file_name"], oldest["sha256"]) == (1, "first.csv", first["sha256"])
-    assert oldest["imported_by"].startswith("Ada (token token-")
-    assert newest["imported_by"].startswith("token token-")
+    assert oldest["imported_by"].startswith("Ada (given by operator-")
+    assert newest["imported_by"].startswith("operator-")
     assert [each["name"] for each in await items(server, "approved", import_id=1)] == ["Zoom"]
     assert (await server.api.get(APPROVED, params={"import_id": 9})).status_code == 404
 
@@ -108,7 +108,7 @@ async def test_imports_at_once_follow_each_other(server: Server) -> None:
 
 
 async def test_a_body_over_the_limit_is_refused(server: Server) -> None:
-    answer = await server.api.post(APPROVED, content=b"x" * (MAX_BYTES + 1))
+    answer = await server.approver.post(APPROVED, content=b"x" * (MAX_BYTES + 1))
     assert answer.status_code == 422
     assert "over the limit" in answer.json()["detail"]
 

@@ -35,7 +35,7 @@ async def get(server: Server, path: str, **params: Any) -> Any:
 @pytest.mark.usefixtures("fresh")
 async def test_a_change_is_named_after_the_token_that_made_it(server: Server) -> None:
     made = await post(server)
-    assert made["created_by"].startswith("token-")
+    assert made["created_by"].startswith("operator-")
     assert (made["scope"], made["document"], made["superseded_at"]) == ("every", {"Weights": {"novelty": 40.0}}, None)
     assert await get(server, f"knobs/versions/{made['version']}") == made
 

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from app.access.api import Caller, Reading
+from app.access.actor import Actor
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.analysis.backtest import store
 from app.analysis.backtest.export import csv_of
 from app.analysis.backtest.run import DAYS_MAX, enqueue
@@ -19,7 +21,7 @@ from app.problems import Conflict, NotFound
 from app.request_body import read_json
 from app.tuning.models import Backtest
 
-router = APIRouter(prefix="/backtests", tags=["backtests"])
+router = APIRouter(prefix="/backtests", tags=["backtests"], dependencies=[may(Permission.READ)])
 
 SORTS = {"requested_at": Sorting(Backtest.requested_at, Backtest.backtest_id, instant, uuid)}
 
@@ -58,10 +60,10 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 
 
 @router.post("", status_code=202, openapi_extra=_BODY)
-async def post_backtest(request: Request, caller: Caller) -> BacktestLine:
+async def post_backtest(request: Request, actor: Annotated[Actor, may(Permission.BACKTEST)]) -> BacktestLine:
     """Queue a run; a worker that judges takes it up within seconds, one at a time."""
     wanted = await read_json(request, BacktestIn)
-    asked = Wanted(wanted.document, wanted.scope, wanted.days, caller)
+    asked = Wanted(wanted.document, wanted.scope, wanted.days, actor.name)
     return _line(await enqueue(request.app.state.database, asked))
 
 
@@ -92,7 +94,7 @@ async def get_export(session: Reading, backtest_id: UUID) -> PlainTextResponse:
     return PlainTextResponse(csv_of(found.result), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.delete("/{backtest_id}", status_code=204)
+@router.delete("/{backtest_id}", status_code=204, dependencies=[may(Permission.BACKTEST)])
 async def delete_backtest(request: Request, backtest_id: UUID) -> None:
     """Cancel a run that waits or is under way; its record stays."""
     async with request.app.state.database.writing() as session:

@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from app.access.api import Reading
+from app.access.api import Reading, may
+from app.access.duties import Permission
 from app.analysis.drift import store
 from app.analysis.drift.store import Asked, FirstNode, Listed
 from app.analysis.models import EVERY_ROLE
@@ -21,7 +22,7 @@ from app.fleet.store import list_roles
 from app.observations.api import BehaviourOut
 from app.problems import InvalidRequest
 
-router = APIRouter(prefix="/drift", tags=["drift"])
+router = APIRouter(prefix="/drift", tags=["drift"], dependencies=[may(Permission.READ)])
 
 T = TypeVar("T")
 LIMIT_MAX = 100

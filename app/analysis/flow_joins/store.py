@@ -324,7 +324,7 @@ _QUEUE = arrays(
     FROM sightings s JOIN unnest(:nodes, :behaviours, :days) AS w(node_id, behaviour_id, day)
       USING (node_id, behaviour_id, day)
     WHERE NOT EXISTS (SELECT FROM findings f WHERE f.node_id = s.node_id AND f.behaviour_id = s.behaviour_id
-                      AND f.state = 'open')
+                      AND f.is_open)
     GROUP BY s.node_id, s.batch_id, s.day, s.batch_day, s.role_id
     {ADD_TO_QUEUE}
     """,  # noqa: S608 - a constant

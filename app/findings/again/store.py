@@ -31,7 +31,7 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
-      SELECT f.* FROM (SELECT * FROM findings g WHERE state = 'open' AND {_HAS_ROW}) f
+      SELECT f.* FROM (SELECT * FROM findings g WHERE is_open AND {_HAS_ROW}) f
       JOIN (SELECT * FROM behaviours WHERE direction = ANY(:network)) b USING (behaviour_id)
       {chosen}
     ) f
