@@ -6,15 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Date,
     DateTime,
+    ForeignKey,
+    Identity,
     Index,
     Integer,
     SmallInteger,
     Text,
+    event,
     false,
     true,
 )
@@ -23,7 +27,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Table
-from app.findings.states import OPEN, State
+from app.findings.states import CLOSED, OPEN, State
 
 INSTANT = DateTime(timezone=True)
 
@@ -115,6 +119,49 @@ class Finding(Table):
     trust: Mapped[str] = mapped_column(Text, server_default="unknown", doc="of the signature, when it was judged")
     signer: Mapped[str] = mapped_column(Text, server_default="")
     peer_scope: Mapped[str] = mapped_column(Text, server_default="unknown", doc="of the row that the judgement quotes")
+    exception_id: Mapped[UUID | None] = mapped_column(PG_UUID, doc="what covers it while it is excepted")
+    assignee_id: Mapped[int | None] = mapped_column(BigInteger, doc="operator whose work it is")
+    due_since: Mapped[datetime | None] = mapped_column(INSTANT, doc="when it was last reopened; opened_at before that")
+    acknowledged_at: Mapped[datetime | None] = mapped_column(
+        INSTANT, doc="first state that a person gave it since then"
+    )
+    closed_at: Mapped[datetime | None] = mapped_column(INSTANT, doc="null unless closed by a person")
+
+
+class FindingChange(Table):
+    """Something that happened to a finding: another state, an assignment, a comment. Never rewritten, never deleted."""
+
+    __tablename__ = "finding_changes"
+    __table_args__ = (
+        CheckConstraint("kind IN ('state', 'assignment', 'comment')", name="kind"),
+        CheckConstraint("(kind = 'state') = (to_state IS NOT NULL)", name="to_state"),
+        CheckConstraint(f"to_state IN ({_listed(State)})", name="state"),
+        CheckConstraint("actor_name ~ '\\S' AND reason ~ '\\S'", name="who_and_why"),
+        CheckConstraint(
+            f"to_state NOT IN ({_listed(CLOSED)}) OR (checks IS NOT NULL AND operator_id IS NOT NULL)", name="closing"
+        ),
+        Index("ix_finding_changes_finding_id", "finding_id", "change_id"),
+    )
+
+    change_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    finding_id: Mapped[UUID] = mapped_column(PG_UUID)
+    node_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(INSTANT)
+    kind: Mapped[str] = mapped_column(Text)
+    operator_id: Mapped[int | None] = mapped_column(
+        ForeignKey("operators.operator_id"), doc="null: Portbook itself, or an account at the command line"
+    )
+    actor_name: Mapped[str] = mapped_column(Text)
+    from_state: Mapped[str | None] = mapped_column(Text)
+    to_state: Mapped[str | None] = mapped_column(Text)
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("operators.operator_id"))
+    reason: Mapped[str] = mapped_column(Text, doc="why; of a comment, the comment")
+    checks: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, doc="of a closing: what was checked of process, user, host, destination and justification"
+    )
+    reference: Mapped[str] = mapped_column(
+        Text, server_default="", doc="what stands behind it: an exception, a baseline version, a ticket"
+    )
 
 
 class FleetFinding(Table):
@@ -148,3 +195,23 @@ class FleetFinding(Table):
     judged_at: Mapped[datetime] = mapped_column(INSTANT)
     first_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="when the first of its nodes came to show it")
     last_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="when the newest of its nodes came to show it")
+
+
+GUARD_FUNCTION = """
+CREATE FUNCTION finding_changes_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'what happened to a finding is kept as it is: % refused', TG_OP
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+GUARD_ROWS = """
+CREATE TRIGGER finding_changes_rows_are_kept BEFORE UPDATE OR DELETE ON finding_changes
+FOR EACH ROW EXECUTE FUNCTION finding_changes_are_kept()
+"""
+GUARD_TABLE = """
+CREATE TRIGGER finding_changes_table_is_kept BEFORE TRUNCATE ON finding_changes
+FOR EACH STATEMENT EXECUTE FUNCTION finding_changes_are_kept()
+"""
+
+for _statement in (GUARD_FUNCTION, GUARD_ROWS, GUARD_TABLE):
+    event.listen(FindingChange.__table__, "after_create", DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -30,7 +30,7 @@ from app.detection.context import Signer
 from app.detection.deviation import Deviation, Severity, Spread
 from app.detection.expectations import UNKNOWN_SIGNER
 from app.detection.roll_out import Loose, Wave, takes_in
-from app.findings.models import Finding, FleetFinding
+from app.findings.models import Finding, FindingChange, FleetFinding
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -286,6 +286,25 @@ async def list_findings(
         .join(Role, Role.role_id == Finding.role_id)
     )
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
+
+
+async def lock_findings(session: WriteSession, conditions: Sequence[Any]) -> Sequence[Finding]:
+    """In one order, so that two who change many at once follow each other."""
+    query = select(Finding).where(*conditions).order_by(Finding.finding_id).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
+
+
+async def set_state(session: WriteSession, finding_id: UUID, values: dict[str, Any]) -> None:
+    await session.execute(update(Finding).where(Finding.finding_id == finding_id).values(**values))
+
+
+def first_of_acknowledged(now: datetime) -> Any:
+    return func.coalesce(Finding.acknowledged_at, now)
+
+
+async def insert_changes(session: WriteSession, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        await session.execute(insert(FindingChange), rows)
 
 
 def of_roles(roles: Collection[int] | None) -> list[ColumnElement[bool]]:
