@@ -59,5 +59,9 @@ class Settings(BaseSettings):
     """Longest body of flow log lines after gunzip; it is read as a stream and never held whole."""
     clock_tolerance_hours: Annotated[int, Ge(1), Le(48)] = 24
     """How far ahead of ours a node's clock may be before its rows are dated by ours."""
+    sign_in_idle_minutes: Annotated[int, Ge(1), Le(1440)] = 30
+    """How long a sign-in lasts without a request."""
+    sign_in_hours: Annotated[int, Ge(1), Le(168)] = 12
+    """How long a sign-in lasts at most, however busy."""
     log_json: bool | None = None
     """JSON lines; by default only when the log is not a terminal."""

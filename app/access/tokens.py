@@ -1,7 +1,7 @@
 """API tokens: random, shown once, kept as hashes; with a scope, an end, and perhaps an operator for whom they act."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -11,8 +11,9 @@ from app.access.actor import PORTBOOK, Actor, AuthMethod
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed
 from app.access.audit.record import record
-from app.access.duties import FOR_PROGRAMS, Duty, Permission, permissions_of
+from app.access.duties import FOR_PROGRAMS, Permission, permissions_of
 from app.access.models import ApiToken, Operator
+from app.access.operators import actor_of, duties_of
 from app.database import Database, WriteSession
 from app.problems import Conflict, InvalidRequest, NotFound
 
@@ -91,10 +92,6 @@ async def _operator(session: WriteSession, wanted: NewToken) -> Operator | None:
     return found
 
 
-def duties_of(operator: Operator) -> frozenset[Duty]:
-    return frozenset(map(Duty, operator.duties))
-
-
 FIRST_TOKEN = NewToken("first", FOR_PROGRAMS)
 
 
@@ -133,12 +130,5 @@ async def find_actor(database: Database, token: str, now: datetime) -> Actor | N
     scope = frozenset(map(Permission, known.scope))
     if operator is None:
         return Actor(f"token {known.name}", AuthMethod.TOKEN, permissions=scope & FOR_PROGRAMS)
-    duties = duties_of(operator)
-    return Actor(
-        operator.name,
-        AuthMethod.TOKEN,
-        operator.operator_id,
-        duties,
-        scope & permissions_of(duties),
-        frozenset(operator.role_ids) if operator.role_ids is not None else None,
-    )
+    actor = actor_of(operator, AuthMethod.TOKEN)
+    return replace(actor, permissions=scope & actor.permissions)
