@@ -39,7 +39,7 @@ async def find_operator(session: ReadSession, name: str) -> Operator | None:
 
 async def read_operator(session: WriteSession, operator_id: int) -> Operator:
     """As it is by now, and stays until the transaction ends."""
-    query = select(Operator).where(Operator.operator_id == operator_id).with_for_update(read=True)
+    query = select(Operator).where(Operator.operator_id == operator_id).with_for_update(key_share=True)
     return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
