@@ -8,7 +8,7 @@ from hmac import compare_digest
 from secrets import token_urlsafe
 
 from app.access.openid import store
-from app.access.openid.faults import SignInBroken
+from app.access.openid.faults import SignInUnfinished
 from app.database import Database
 
 LIFE = timedelta(minutes=10)
@@ -50,16 +50,16 @@ async def begin_attempt(database: Database, secrets: Secrets, next_path: str, no
 async def take_attempt(database: Database, state: str, cookie: str, now: datetime) -> tuple[Secrets, str]:
     """Its secrets and where it shall lead to; nobody can take it again.
 
-    `cookie` is the state as the browser kept it. Raises: SignInBroken.
+    `cookie` is the state as the browser kept it. Raises: SignInUnfinished.
     """
     if not compare_digest(_hash(state), _hash(cookie)):
-        raise SignInBroken("this sign-in was begun in another browser or tab; begin it anew")
+        raise SignInUnfinished("this sign-in was begun in another browser or tab; begin it anew")
     async with database.writing() as session:
         attempt = await store.take_attempt(session, _hash(state))
     if attempt is None:
-        raise SignInBroken("this sign-in is unknown or was used already; begin it anew")
+        raise SignInUnfinished("this sign-in is unknown or was used already; begin it anew")
     if now - attempt.created_at >= LIFE:
-        raise SignInBroken(f"this sign-in took more than {LIFE.seconds // 60} minutes; begin it anew")
+        raise SignInUnfinished(f"this sign-in took more than {LIFE.seconds // 60} minutes; begin it anew")
     return Secrets(state, attempt.nonce, attempt.verifier), attempt.next_path
 
 

@@ -10,11 +10,11 @@ class ProviderFailed(Problem):
     title = "Identity provider failed"
 
 
-class SignInBroken(Problem):
-    """The way to the provider and back was not walked as it must be: once, soon, and by one browser."""
+class SignInUnfinished(Problem):
+    """It did not come back from the provider as it must: once, soon, to one browser, and without an error."""
 
     status = 400
-    title = "Sign-in broken"
+    title = "Sign-in not finished"
 
 
 class IdentityRefused(Forbidden):

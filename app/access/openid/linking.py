@@ -48,5 +48,5 @@ def _nobody(identity: Identity, named: Sequence[Operator]) -> str:
         return f"{' and '.join(operator.name for operator in named)} are two operators, and you could be either"
     if not identity.names:
         return "the provider gives neither a verified e-mail address nor a preferred_username, so no operator is found"
-    names = " or ".join(identity.names)
-    return f"no operator is named {names}; an admin can add one: portbook operator add {identity.names[0]} --openid"
+    add = f"portbook operator add {identity.names[0]} --no-password"
+    return f"no operator is named {' or '.join(identity.names)}; an admin can add one: {add}"

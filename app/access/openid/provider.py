@@ -13,6 +13,7 @@ from app.access.openid.id_token import Claims, Expected, UnknownKey, claims_of, 
 from app.access.openid.identity import Identity, names_in
 from app.access.openid.metadata import BASIC, Metadata, metadata_address, metadata_from
 from app.access.openid.registration import SCOPE, Registration
+from app.urls import host_of
 
 #: How long what the provider publishes is believed without asking again; a new key is asked for at once.
 REMEMBERED = timedelta(hours=1)
@@ -31,6 +32,10 @@ class Provider:
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self._published: _Published | None = None
+
+    @property
+    def host(self) -> str:
+        return host_of(self.registration.issuer)
 
     async def metadata(self, now: datetime) -> Metadata:
         """Raises: ProviderFailed."""

@@ -6,7 +6,8 @@ from pydantic import SecretStr
 
 from app.settings import Settings
 
-CALLBACK = "/sign-in/openid/callback"
+START = "/sign-in/openid"
+CALLBACK = f"{START}/callback"
 #: `openid` makes it OpenID Connect, the others bring the names that link an operator at the first sign-in.
 SCOPE = "openid profile email"
 

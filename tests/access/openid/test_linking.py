@@ -60,7 +60,7 @@ async def test_an_operator_is_linked_by_either_name(database: Database) -> None:
 async def test_nobody_is_added(database: Database) -> None:
     before = await ask(database, "SELECT count(*) FROM operators")
     name = a_name("operator")
-    with pytest.raises(IdentityRefused, match=f"portbook operator add {name} --openid"):
+    with pytest.raises(IdentityRefused, match=f"portbook operator add {name} --no-password"):
         await link(database, "s", name)
     with pytest.raises(IdentityRefused, match="neither"):
         await link(database, "s")

@@ -12,13 +12,12 @@ from pydantic import SecretStr
 
 from app.access.duties import Duty
 from app.access.openid.attempts import LIFE
-from app.access.openid.faults import IdentityRefused, ProviderFailed, SignInBroken
+from app.access.openid.faults import IdentityRefused, ProviderFailed, SignInUnfinished
 from app.access.openid.provider import REMEMBERED, Provider
 from app.access.openid.sign_in import Arrival, Departure, arrive, depart
 from app.access.sign_ins import Limits, find
 from app.clock import utc_now
 from app.database import Database
-from app.problems import Problem
 from tests.access.openid.lying_provider import CLIENT_ID, CLIENT_SECRET, LyingProvider, basic, lying_provider
 from tests.access.test_audit import lines
 from tests.factories import a_name, an_operator
@@ -41,9 +40,9 @@ async def sign_in(database: Database, lying: LyingProvider, **said: object) -> s
     """Sign in whom the provider says these claims of. Returns the operator's name."""
     provider = Provider(lying.registration)
     departure = await set_out(database, provider)
-    new, path = await arrive(database, provider, back(lying.vouch(departure, **said)), utc_now())
-    assert path == "/findings"
-    known = await find(database, new.token, LIMITS, utc_now())
+    arrived = await arrive(database, provider, back(lying.vouch(departure, **said)), utc_now())
+    assert arrived.next_path == "/findings"
+    known = await find(database, arrived.begun.token, LIMITS, utc_now())
     assert known is not None
     assert known.sign_in.method == "openid"
     return known.actor.name
@@ -180,9 +179,8 @@ async def broken(database: Database, lying: LyingProvider, match: str, **given: 
     provider = Provider(lying.registration)
     before = await changes(database)
     state = lying.vouch(await set_out(database, provider))
-    with pytest.raises(Problem, match=match) as caught:
+    with pytest.raises(SignInUnfinished, match=match):
         await arrive(database, provider, back(state, **given), utc_now())
-    assert isinstance(caught.value, SignInBroken | ProviderFailed)
     assert lying.asked_for("/token_endpoint") == []
     assert await changes(database) == before
 
@@ -206,7 +204,7 @@ async def test_a_sign_in_comes_back_once(database: Database) -> None:
         state = lying.vouch(await set_out(database, provider), sub=name, preferred_username=name)
         await arrive(database, provider, back(state), utc_now())
         before = await changes(database)
-        with pytest.raises(SignInBroken, match="used already"):
+        with pytest.raises(SignInUnfinished, match="used already"):
             await arrive(database, provider, back(state), utc_now())
     assert await changes(database) == before
 
@@ -215,7 +213,7 @@ async def test_a_sign_in_that_took_too_long_is_over(database: Database) -> None:
     async with lying_provider() as lying:
         provider = Provider(lying.registration)
         state = lying.vouch(await set_out(database, provider))
-        with pytest.raises(SignInBroken, match="10 minutes"):
+        with pytest.raises(SignInUnfinished, match="10 minutes"):
             await arrive(database, provider, back(state), utc_now() + LIFE)
 
 
