@@ -20,7 +20,7 @@ from app.request_body import json_body, read_json
 router = APIRouter(tags=["operators"])
 
 Admin = Annotated[Actor, may(Permission.ADMINISTER)]
-Password = Annotated[str, Field(max_length=4 * LENGTH_MAX, repr=False)]
+Password = Annotated[str, Field(max_length=4 * LENGTH_MAX)]
 Roles = Annotated[list[str] | None, Field(max_length=1000)]
 
 

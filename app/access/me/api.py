@@ -30,7 +30,7 @@ from app.request_body import json_body, read_json
 router = APIRouter(tags=["sign-in"])
 
 #: Longer than any new one may be, for its normal form may be shorter.
-Password = Annotated[str, Field(max_length=4 * LENGTH_MAX, repr=False)]
+Password = Annotated[str, Field(max_length=4 * LENGTH_MAX)]
 
 
 class SignInIn(BaseModel):
