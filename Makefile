@@ -11,7 +11,7 @@ NEEDS_PYTHON = import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Portb
 NEEDS_VENV = import ensurepip, venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve check bench measure lock format clean
+.PHONY: help setup demo test browser serve check bench measure lock format clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ serve: setup ## Run the real, empty service with its data in portbook-data/
 
 test: setup ## Run the tests; they start a PostgreSQL of their own
 	$(PYTEST) -n 2 --dist loadfile
+
+browser: setup ## Run the tests that look at pages, with a real server and an installed Chromium
+	$(PYTEST) tests/browser
 
 check: setup ## Lint, types, import contracts, packs, migrations, rules of the house
 	$(BIN)/ruff check

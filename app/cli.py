@@ -15,9 +15,10 @@ from rich.text import Text
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
+from app.operators_cli import operators_app, tokens_app
 
 app = typer.Typer(
     name="portbook",
@@ -30,10 +31,10 @@ app = typer.Typer(
 )
 packs_app = typer.Typer(help="What is asked of nodes.", no_args_is_help=True)
 secrets_app = typer.Typer(help="What lets an agent enroll.", no_args_is_help=True)
-tokens_app = typer.Typer(help="What lets a program use the JSON API.", no_args_is_help=True)
 nodes_app = typer.Typer(help="Enrolled agents.", no_args_is_help=True)
 app.add_typer(packs_app, name="packs")
 app.add_typer(secrets_app, name="enroll-secret")
+app.add_typer(operators_app, name="operator")
 app.add_typer(tokens_app, name="token")
 app.add_typer(nodes_app, name="node")
 app.add_typer(knobs_app, name="knobs")
@@ -310,33 +311,6 @@ def secret_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     with_database(settings, lambda database: revoke(database, name, utc_now()))
     console.print(f"enroll secret {name} is revoked")
-
-
-@tokens_app.command("add")
-def token_add(
-    name: str,
-    scope: Annotated[str, typer.Option(help="Permissions, with commas between them")] = "read",
-    operator: Annotated[str | None, typer.Option(help="For whom it acts; a program's own without one")] = None,
-    days: Annotated[int, typer.Option(min=1, max=365, help="Valid for so many days")] = 90,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Make an API token and print it, once."""
-    from app.access.tokens import NewToken, add_token, scope_from
-
-    wanted = NewToken(name, scope_from(scope), operator, timedelta(days=days))
-    settings = settings_with(data_dir=data_dir, database_url=database_url)
-    print(with_database(settings, lambda database: add_token(database, wanted, account(), utc_now())))  # noqa: T201
-
-
-@tokens_app.command("revoke")
-def token_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """End an API token at once."""
-    from app.access.tokens import revoke_token
-
-    settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke_token(database, name, account(), utc_now()))
-    console.print(f"token {name} is revoked")
 
 
 @nodes_app.command("revoke")

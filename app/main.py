@@ -13,8 +13,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
+from app.access.administration import api as administration_api
 from app.access.api import may
 from app.access.duties import Permission
+from app.access.me import api as me_api
+from app.access.openid.provider import Provider
+from app.access.openid.registration import registration_of
+from app.access.sign_ins import Limits
 from app.agent_api import import_api
 from app.agent_api.bodies import Budget
 from app.agent_api.door import AgentDoor
@@ -40,6 +45,7 @@ from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
 from app.software import api as software_api
 from app.tuning import api as tuning_api
+from app.web.routes import router as pages
 
 log = structlog.get_logger()
 
@@ -84,6 +90,11 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     app.state.database = database
     app.state.agent_door = door
+    app.state.sign_in_limits = Limits(
+        idle=timedelta(minutes=settings.sign_in_idle_minutes), in_all=timedelta(hours=settings.sign_in_hours)
+    )
+    registration = registration_of(settings)
+    app.state.openid = Provider(registration) if registration else None
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)
@@ -91,6 +102,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 
 _APIS = (
+    me_api,
+    administration_api,
     fleet_api,
     observations_api,
     findings_api,
@@ -107,6 +120,7 @@ _APIS = (
 def _add_routes(app: FastAPI) -> None:
     for router in (*(module.router for module in _APIS), findings_api.fleet_router):
         app.include_router(router, prefix="/api/v1")
+    app.include_router(pages)
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
     app.add_api_route(
         "/metrics", _metrics, methods=["GET"], include_in_schema=False, dependencies=[may(Permission.READ)]
@@ -161,7 +175,9 @@ def _add_problems(app: FastAPI) -> None:
 
 def _problem(status: int, document: dict[str, Any]) -> JSONResponse:
     error = document.get("detail") or document["title"]
-    headers = {"WWW-Authenticate": "Bearer"} if status == NotSignedIn.status else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == NotSignedIn.status else {}
+    if "retry_after_seconds" in document:
+        headers["Retry-After"] = str(document["retry_after_seconds"])
     return JSONResponse(document | {"error": error}, status, headers, media_type="application/problem+json")
 
 

@@ -44,6 +44,13 @@ class Busy(Problem):
     title = "Busy"
 
 
+class TooManyAttempts(Problem):
+    """Say `retry_after_seconds`; the answer carries it as a header too."""
+
+    status = 429
+    title = "Too many attempts"
+
+
 class InvalidRequest(Problem):
     status = 422
     title = "Invalid request"

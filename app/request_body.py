@@ -1,7 +1,8 @@
-"""The JSON body of a request to the API: bounded, nothing named twice, faults named by field."""
+"""The body of a request, JSON or a form: bounded, nothing named twice, faults named by field."""
 
 import json
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -10,13 +11,18 @@ from app.problems import InvalidRequest
 
 #: Longer than any settings need to be.
 BODY_MAX_BYTES = 1_048_576
+#: Of a form of our pages.
+FORM_MAX_BYTES = 65_536
+FORM = "application/x-www-form-urlencoded"
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
     """Raises: InvalidRequest, naming the field."""
-    content = await _read(request)
+    if hasattr(request.state, "form"):
+        raise InvalidRequest("the body is a form; send JSON", field="body")
+    content = await _read(request, BODY_MAX_BYTES)
     try:
         return model.model_validate(json.loads(content, object_pairs_hook=_once))
     except ValidationError as problem:
@@ -27,12 +33,36 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         raise InvalidRequest(f"the body cannot be read as JSON: {problem}", field="body") from None
 
 
-async def _read(request: Request) -> bytes:
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI shall say of a route whose body is read by `read_json`."""
+    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
+    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form that a page sent; none of any other body, which is left to be read. Once a request.
+
+    Raises: InvalidRequest.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        return {}
+    if not hasattr(request.state, "form"):
+        content = await _read(request, FORM_MAX_BYTES)
+        try:
+            pairs = parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
+            request.state.form = _once(pairs)
+        except ValueError as problem:
+            raise InvalidRequest(f"the form cannot be read: {problem}", field="body") from None
+    form: dict[str, str] = request.state.form
+    return form
+
+
+async def _read(request: Request, most_bytes: int) -> bytes:
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > BODY_MAX_BYTES:
-            raise InvalidRequest(f"the body is longer than {BODY_MAX_BYTES:,} bytes", field="body")
+        if len(content) > most_bytes:
+            raise InvalidRequest(f"the body is longer than {most_bytes:,} bytes", field="body")
     return bytes(content)
 
 

@@ -6,7 +6,7 @@ import socket
 from rich.console import Console
 from rich.text import Text
 
-from app.access.tokens import first_token
+from app.access.operators import FIRST_ADMIN, add_first
 from app.clock import utc_now
 from app.database import Database, migrate
 from app.serving import certificate_of, listen, own_database, serve
@@ -18,25 +18,26 @@ def serve_command(settings: Settings, console: Console) -> None:
     say = console.print
     with listen(settings) as listener, own_database(settings, lambda what: say(what, style="dim")) as url:
         migrate(url)
-        token = asyncio.run(_first_token(url))
-        say(_welcome(settings, listener, token), soft_wrap=True)
+        password = asyncio.run(_first_password(url))
+        say(_welcome(settings, listener, password), soft_wrap=True)
         serve(settings, url, listener)
         say("Stopping …", style="dim")
 
 
-async def _first_token(url: str) -> str | None:
+async def _first_password(url: str) -> str | None:
+    """Of the admin that the very first start makes."""
     database = Database(url)
     try:
-        return await first_token(database, utc_now())
+        return await add_first(database, utc_now())
     finally:
         await database.close()
 
 
-def _welcome(settings: Settings, listener: socket.socket, token: str | None) -> Text:
+def _welcome(settings: Settings, listener: socket.socket, password: str | None) -> Text:
     certificate = certificate_of(settings)
     lines = [("Portbook serves", address(settings, listener))]
     lines += [("Certificate", str(certificate[0]))] if certificate else []
-    lines += [("API token", f"{token}   (shown this once)")] if token else []
+    lines += [("Sign in as", f"{FIRST_ADMIN}, password {password}   (shown this once)")] if password else []
     lines += [("Enroll a host", "portbook enroll-secret add NAME --role ROLE, then portbook enroll-kit --help")]
     return Text("\n").join(Text.assemble((f"{name:<17}", "bold green"), value) for name, value in lines)
 

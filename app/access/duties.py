@@ -7,26 +7,50 @@ from enum import StrEnum
 class Duty(StrEnum):
     """What an operator is there for. One operator may have several, but nobody is admin and approver."""
 
-    VIEWER = "viewer"  #: reads
-    ANALYST = "analyst"  #: triages, investigates, asks for exceptions and baseline changes
-    APPROVER = "approver"  #: decides what others asked for
-    REVIEWER = "reviewer"  #: reviews baselines in force
-    AUDITOR = "auditor"  #: reads everything, the audit log too, and writes nothing
-    ADMIN = "admin"  #: operators, tokens, settings; decides nothing
+    VIEWER = "viewer"
+    ANALYST = "analyst"
+    APPROVER = "approver"
+    REVIEWER = "reviewer"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
 
 
 class Permission(StrEnum):
-    READ = "read"  #: nodes, behaviours, findings, baselines, exceptions, coverage
-    TRIAGE = "triage"  #: change the state of findings, comment, assign
-    INVESTIGATE = "investigate"  #: ask a node the reviewed queries
-    PROPOSE = "propose"  #: draft and submit baseline versions, request exceptions
-    BACKTEST = "backtest"  #: judge stored days under other knobs
-    APPROVE = "approve"  #: decide on what somebody else submitted, import the approved inventory
-    REVIEW = "review"  #: confirm baselines in force
+    READ = "read"
+    TRIAGE = "triage"
+    INVESTIGATE = "investigate"
+    PROPOSE = "propose"
+    BACKTEST = "backtest"
+    APPROVE = "approve"
+    REVIEW = "review"
     READ_AUDIT_LOG = "read_audit_log"
-    IMPORT = "import"  #: result lines and flow logs, in the name of nodes
-    TUNE = "tune"  #: change the knobs
-    ADMINISTER = "administer"  #: operators, API tokens, roles, nodes, enroll secrets
+    IMPORT = "import"
+    TUNE = "tune"
+    ADMINISTER = "administer"
+
+
+#: In words, for pages and documents.
+DUTIES: Mapping[Duty, str] = {
+    Duty.VIEWER: "reads",
+    Duty.ANALYST: "triages, investigates, asks for exceptions and baseline changes",
+    Duty.APPROVER: "decides what others asked for",
+    Duty.REVIEWER: "reviews baselines in force",
+    Duty.AUDITOR: "reads everything, the audit log too, and writes nothing",
+    Duty.ADMIN: "looks after operators, tokens and settings; decides nothing",
+}
+MEANINGS: Mapping[Permission, str] = {
+    Permission.READ: "read nodes, behaviours, findings, baselines, exceptions and coverage",
+    Permission.TRIAGE: "change the state of findings, comment, assign",
+    Permission.INVESTIGATE: "ask a node the reviewed queries",
+    Permission.PROPOSE: "draft and submit baseline versions, request exceptions",
+    Permission.BACKTEST: "judge stored days under other knobs",
+    Permission.APPROVE: "decide on what somebody else submitted, import the approved inventory",
+    Permission.REVIEW: "confirm baselines in force",
+    Permission.READ_AUDIT_LOG: "read the audit log",
+    Permission.IMPORT: "send result lines and flow logs in the name of nodes",
+    Permission.TUNE: "change the knobs",
+    Permission.ADMINISTER: "look after operators, API tokens, roles, nodes and enroll secrets",
+}
 
 
 _ANALYST, _APPROVER, _ADMIN = Duty.ANALYST, Duty.APPROVER, Duty.ADMIN

@@ -1,8 +1,18 @@
-"""Tables of who may do what: operators and API tokens."""
+"""Tables of who may do what: operators, their sign-ins, API tokens; and attempts, which are counted."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, LargeBinary, SmallInteger, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +32,9 @@ class Operator(Table):
             name="duties",
         ),
         CheckConstraint("NOT duties @> ARRAY['admin', 'approver']", name="admin_approves_nothing"),
+        CheckConstraint("password_hash ~ '^\\$argon2id\\$'", name="password_is_a_hash"),
+        CheckConstraint("(password_hash IS NULL) = (password_changed_at IS NULL)", name="password_changed_at"),
+        CheckConstraint("openid_subject ~ '^https?://[^ ]+ .'", name="openid_subject"),
     )
 
     operator_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -32,6 +45,50 @@ class Operator(Table):
     )
     created_at: Mapped[datetime] = mapped_column(INSTANT)
     disabled_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    password_hash: Mapped[str | None] = mapped_column(Text, doc="null: signs in by OpenID Connect only")
+    password_changed_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    openid_subject: Mapped[str | None] = mapped_column(
+        Text, unique=True, doc="issuer and subject of who signs in as them, with a space between"
+    )
+
+
+class SignIn(Table):
+    """A browser, or a program with cookies, that proved whose it is. The row goes when the sign-in ends."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (
+        CheckConstraint("length(token_sha256) = 32", name="token_is_a_hash"),
+        CheckConstraint("method IN ('password', 'openid')", name="method"),
+        CheckConstraint("last_seen_at >= created_at", name="last_seen_at"),
+        Index("ix_sign_ins_operator_id", "operator_id"),
+        Index("ix_sign_ins_created_at", "created_at"),
+    )
+
+    sign_in_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    token_sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    operator_id: Mapped[int] = mapped_column(ForeignKey("operators.operator_id"))
+    method: Mapped[str] = mapped_column(Text)
+    source_ip: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(INSTANT)
+    last_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="to the minute")
+
+
+class Attempts(Table):
+    """How often somebody tried something lately, so that nobody can without end."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        CheckConstraint("length(whose_sha256) = 32", name="whose_is_a_hash"),
+        CheckConstraint("count >= 0", name="count"),
+        Index("ix_attempts_forgotten_at", "forgotten_at"),
+    )
+
+    whose_sha256: Mapped[bytes] = mapped_column(
+        LargeBinary, primary_key=True, doc="of what is counted and whose; people type passwords in the place of names"
+    )
+    count: Mapped[int]
+    forgotten_at: Mapped[datetime] = mapped_column(INSTANT)
+    blocked_until: Mapped[datetime | None] = mapped_column(INSTANT)
 
 
 class ApiToken(Table):

@@ -1,24 +1,28 @@
 """API tokens: random, shown once, kept as hashes; with a scope, an end, and perhaps an operator for whom they act."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 
 from app.access import store
-from app.access.actor import PORTBOOK, Actor, AuthMethod
+from app.access.actor import Actor, AuthMethod
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed
 from app.access.audit.record import record
-from app.access.duties import FOR_PROGRAMS, Duty, Permission, permissions_of
+from app.access.duties import FOR_PROGRAMS, Permission, permissions_of
 from app.access.models import ApiToken, Operator
+from app.access.operator_rules import duties_of
+from app.access.operators import actor_of
 from app.database import Database, WriteSession
 from app.problems import Conflict, InvalidRequest, NotFound
 
 PREFIX = "portbook_"
 LONGEST_LIFE = timedelta(days=365)
 DEFAULT_LIFE = timedelta(days=90)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+ -]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def scope_from(text: str) -> frozenset[Permission]:
 
 
 def _check(wanted: NewToken) -> None:
+    if not NAME.fullmatch(wanted.name):
+        raise InvalidRequest("a name has letters, digits, spaces and . _ @ + - only, at most 100", field="name")
     if not wanted.scope:
         raise InvalidRequest("a token that may do nothing is of no use", field="scope")
     if wanted.operator is None and not wanted.scope <= FOR_PROGRAMS:
@@ -91,33 +97,20 @@ async def _operator(session: WriteSession, wanted: NewToken) -> Operator | None:
     return found
 
 
-def duties_of(operator: Operator) -> frozenset[Duty]:
-    return frozenset(map(Duty, operator.duties))
-
-
-FIRST_TOKEN = NewToken("first", FOR_PROGRAMS)
-
-
-async def first_token(database: Database, now: datetime) -> str | None:
-    """The token of a first start, or None on every later one."""
-    try:
-        return await add_token(database, FIRST_TOKEN, PORTBOOK, now)
-    except Conflict:
-        return None
-
-
-async def revoke_token(database: Database, name: str, actor: Actor, now: datetime) -> None:
-    """Raises: NotFound."""
+async def revoke_token(
+    database: Database, name: str, actor: Actor, now: datetime, *, operator_id: int | None = None
+) -> None:
+    """`operator_id`: only if it acts for this one. Raises: NotFound."""
     async with database.writing() as session:
-        if not await store.revoke_token(session, name, now):
+        if not await store.revoke_token(session, name, now, operator_id):
             raise NotFound(f"no valid token is named {name!r}")
         record(session, actor, Deed(Action.TOKEN_REVOKED, "token", name))
 
 
-async def list_tokens(database: Database) -> Sequence[tuple[ApiToken, str | None]]:
-    """Each with the name of the operator for whom it acts."""
+async def list_tokens(database: Database, operator_id: int | None = None) -> Sequence[tuple[ApiToken, str | None]]:
+    """Each with the name of the operator for whom it acts; of one operator where one is named."""
     async with database.reading() as session:
-        return [(token, operator) for token, operator in await store.list_tokens(session)]
+        return [(token, operator) for token, operator in await store.list_tokens(session, operator_id)]
 
 
 async def find_actor(database: Database, token: str, now: datetime) -> Actor | None:
@@ -133,12 +126,5 @@ async def find_actor(database: Database, token: str, now: datetime) -> Actor | N
     scope = frozenset(map(Permission, known.scope))
     if operator is None:
         return Actor(f"token {known.name}", AuthMethod.TOKEN, permissions=scope & FOR_PROGRAMS)
-    duties = duties_of(operator)
-    return Actor(
-        operator.name,
-        AuthMethod.TOKEN,
-        operator.operator_id,
-        duties,
-        scope & permissions_of(duties),
-        frozenset(operator.role_ids) if operator.role_ids is not None else None,
-    )
+    actor = actor_of(operator, AuthMethod.TOKEN)
+    return replace(actor, permissions=scope & actor.permissions)

@@ -19,7 +19,7 @@ from app.detection.knobs import KnobsProblem
 from app.detection.scopes import ROLE_MAX, Scope, scope_from
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import InvalidRequest
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 from app.tuning import store
 from app.tuning.changes import TEXT_MAX, Why, change_one, found_version, revert
 from app.tuning.in_force import applying, origins_of
@@ -94,11 +94,6 @@ class ChangeIn(WhyIn):
     """The version that you saw in force for the scope, 0 for none: 409 when another one is by now."""
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
 @knobs.get("")
 async def get_knobs(
     session: Reading,
@@ -146,7 +141,7 @@ async def list_versions(  # noqa: PLR0913, PLR0917 - filters of a list
     return Page(items=[version_out(row) for row in rows[:limit]], next=following)
 
 
-@knobs.post("/versions", status_code=201, openapi_extra=_body(ChangeIn))
+@knobs.post("/versions", status_code=201, openapi_extra=json_body(ChangeIn))
 async def post_version(request: Request, actor: Annotated[Actor, may(Permission.TUNE)]) -> VersionOut:
     """Change what one scope sets. All of it is in force when you read the answer, or nothing changed."""
     asked = await read_json(request, ChangeIn)
@@ -162,7 +157,7 @@ async def get_version(session: Reading, version: int) -> VersionOut:
     return version_out(await found_version(session, version))
 
 
-@knobs.post("/versions/{version}/revert", status_code=201, openapi_extra=_body(WhyIn))
+@knobs.post("/versions/{version}/revert", status_code=201, openapi_extra=json_body(WhyIn))
 async def post_revert(request: Request, version: int, actor: Annotated[Actor, may(Permission.TUNE)]) -> VersionOut:
     """Make what an earlier version said the newest version of its scope."""
     asked = await read_json(request, WhyIn)

@@ -12,6 +12,6 @@ def test_every_package_has_its_tests() -> None:
 
 
 def test_every_test_folder_is_of_a_package_or_says_what_it_is() -> None:
-    own = {"api", "bench", "captures", "house", "measures", "migrations"}
+    own = {"api", "bench", "browser", "captures", "house", "measures", "migrations"}
     folders = {path.name for path in TESTS.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
     assert folders - own <= packages_with_logic()

@@ -28,7 +28,7 @@ def test_http_is_spoken_at_the_doors_only() -> None:
     rooms = {
         name
         for name in users_of(WEB_LIBRARIES) - DOORS
-        if not name.startswith("app/agent_api/") and not name.endswith("/api.py")
+        if not name.startswith(("app/agent_api/", "app/web/")) and not name.endswith("/api.py")
     }
     assert rooms == set()
 

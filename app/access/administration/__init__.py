@@ -1,0 +1,1 @@
+"""What an admin does with operators and API tokens."""

@@ -1,0 +1,1 @@
+"""Signing in and out, and what everybody may do with their own."""
