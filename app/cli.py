@@ -287,7 +287,7 @@ def secret_add(
     text = secret_file.read_text().strip() if secret_file else None
     wanted = NewSecret(name, role, text, timedelta(days=days) if days else None, quota)
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    print(with_database(settings, lambda database: add_secret(database, wanted, utc_now())))  # noqa: T201
+    print(with_database(settings, lambda database: add_secret(database, wanted, account(), utc_now())))  # noqa: T201
 
 
 @secrets_app.command("list")
@@ -310,7 +310,7 @@ def secret_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl
     from app.fleet.secrets import revoke
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke(database, name, utc_now()))
+    with_database(settings, lambda database: revoke(database, name, account(), utc_now()))
     console.print(f"enroll secret {name} is revoked")
 
 
@@ -347,7 +347,7 @@ def node_revoke(node_id: int, data_dir: DataDir = None, database_url: DatabaseUr
     from app.fleet.nodes import revoke_node
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke_node(database, node_id, utc_now()))
+    with_database(settings, lambda database: revoke_node(database, node_id, account(), utc_now()))
     console.print(f"node {node_id} is revoked")
 
 

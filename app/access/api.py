@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.access.actor import Actor
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.record import record_alone
 from app.access.duties import Permission
 from app.access.tokens import find_actor
 from app.clock import utc_now
@@ -54,8 +54,8 @@ async def _deny(request: Request, actor: Actor, why: str) -> None:
     """Raises: Forbidden, always."""
     database: Database = request.app.state.database
     what = f"{request.method} {request.url.path}"
-    async with database.writing() as session:
-        record(session, actor, Deed(Action.REQUEST_DENIED, "route", what, outcome=Outcome.DENIED, reason=why))
+    deed = Deed(Action.REQUEST_DENIED, "route", what, outcome=Outcome.DENIED, reason=why)
+    await record_alone(database, actor, deed)
     raise Forbidden(why)
 
 

@@ -15,7 +15,7 @@ from app.access.audit.actions import Action
 from app.access.audit.deed import Deed, Outcome
 from app.access.audit.line import NAME_MAX
 from app.access.audit.models import AuditEvent
-from app.access.audit.record import record
+from app.access.audit.record import record_alone
 from app.access.audit.verify import Checkpoint
 from app.access.auditing.exporting import Stretch, lines_of, record_export
 from app.access.duties import Permission
@@ -105,7 +105,8 @@ async def list_events(  # noqa: PLR0913, PLR0917 - filters of a list
     conditions += store.between(_utc(since), _utc(until))
     pages = keyset(sort, cursor, SORTS)
     rows = await store.list_events(session, conditions + pages.conditions, pages.order, limit + 1)
-    await _record_reading(request, auditor)
+    deed = Deed(Action.AUDIT_LOG_READ, "audit_log", reason=request.url.query)
+    await record_alone(request.app.state.database, auditor, deed)
     following = pages.next(rows, limit, lambda row: (row.seq, row.seq))
     return Page(items=[event_out(row) for row in rows[:limit]], next=following)
 
@@ -147,12 +148,6 @@ async def get_checkpoint(session: Reading, auditor: Auditor) -> CheckpointOut:  
         raise NotFound("the audit log is empty")
     found = Checkpoint(newest.seq, newest.sha256.hex())
     return CheckpointOut(seq=found.seq, sha256=found.sha256, text=str(found))
-
-
-async def _record_reading(request: Request, auditor: Actor) -> None:
-    database: Database = request.app.state.database
-    async with database.writing() as session:
-        record(session, auditor, Deed(Action.AUDIT_LOG_READ, "audit_log", reason=request.url.query))
 
 
 def event_out(row: AuditEvent) -> EventOut:

@@ -11,7 +11,7 @@ from app.access.actor import PORTBOOK, Actor
 from app.access.audit import store
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.record import record_alone
 from app.access.audit.verify import Chain, Checkpoint, Columns, Verdict
 from app.clock import utc_now
 from app.database import Database
@@ -59,8 +59,7 @@ async def check(
         outcome=Outcome.SUCCESS if verdict.holds else Outcome.ERROR,
         reason=verdict.text,
     )
-    async with database.writing() as session:
-        record(session, actor, deed)
+    await record_alone(database, actor, deed)
     return verdict
 
 

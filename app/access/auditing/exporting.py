@@ -8,7 +8,7 @@ from app.access.actor import Actor
 from app.access.audit import store
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.record import record_alone
 from app.access.auditing.checking import PIECE
 from app.database import Database
 from app.problems import NotFound
@@ -38,8 +38,8 @@ async def record_export(
     database: Database, actor: Actor, stretch: Stretch, outcome: Outcome = Outcome.SUCCESS, reason: str = ""
 ) -> None:
     what = f"{stretch.first}-{stretch.last}"
-    async with database.writing() as session:
-        record(session, actor, Deed(Action.AUDIT_LOG_EXPORTED, "audit_log", what, outcome=outcome, reason=reason))
+    deed = Deed(Action.AUDIT_LOG_EXPORTED, "audit_log", what, outcome=outcome, reason=reason)
+    await record_alone(database, actor, deed)
 
 
 async def lines_of(database: Database, stretch: Stretch) -> AsyncIterator[bytes]:
