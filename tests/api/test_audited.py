@@ -79,9 +79,10 @@ async def test_a_change_of_knobs_is_logged_with_what_was_before_and_after(server
 
 
 async def test_an_import_of_approved_software_is_logged_and_a_dry_run_is_not(server: Server) -> None:
+    content = b"name,publisher\nZoom,Zoom Inc\n"
     for dry in (True, False):
         params = {"file_name": "list.csv", "by": "Grace", "dry_run": dry}
-        answer = await server.approver.post("/api/v1/software/approved", params=params, content=b"name,publisher\nZoom,Zoom Inc\n")
+        answer = await server.approver.post("/api/v1/software/approved", params=params, content=content)
         assert answer.status_code == 200, answer.text
     (event,) = await told(server.database, "approved_software_imported")
     assert (event["object_id"], event["after_sha256"]) == ("list.csv", answer.json()["sha256"])
