@@ -19,6 +19,7 @@ from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
+from app.role_cli import role_app
 
 app = typer.Typer(
     name="portbook",
@@ -42,6 +43,7 @@ app.add_typer(attack_app, name="attack")
 app.add_typer(software_app, name="software")
 app.add_typer(flows_app, name="flows")
 app.add_typer(audit_app, name="audit")
+app.add_typer(role_app, name="role")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

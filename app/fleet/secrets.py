@@ -60,12 +60,16 @@ def _terms(wanted: NewSecret) -> str:
     return f"role {wanted.role}" + (f", for {wanted.valid_for.days} days" if wanted.valid_for else "") + quota
 
 
+def check_name(field: str, value: str) -> None:
+    """Of a secret or a role. Raises: InvalidRequest."""
+    if not _NAME.fullmatch(value):
+        text = f"{field} {value[:100]!r}: use lower-case letters, digits, dot, dash and underscore"
+        raise InvalidRequest(text, field=field)
+
+
 def _check(wanted: NewSecret) -> None:
     for field, value in (("name", wanted.name), ("role", wanted.role)):
-        if not _NAME.fullmatch(value):
-            raise InvalidRequest(
-                f"{field} {value!r}: use lower-case letters, digits, dot, dash and underscore", field=field
-            )
+        check_name(field, value)
     if wanted.text is not None and len(wanted.text) < SECRET_MIN_CHARACTERS:
         raise InvalidRequest(f"a secret needs at least {SECRET_MIN_CHARACTERS} characters", field="text")
     if wanted.quota is not None and wanted.quota < 1:

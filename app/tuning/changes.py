@@ -96,6 +96,18 @@ async def revert(database: Database, version: int, why: Why, now: datetime) -> K
     return await change_one(database, scope_from(earlier.scope), earlier.document, why, now, replaces=None)
 
 
+async def move(session: WriteSession, old: str, new: str, why: Why, now: datetime) -> list[KnobVersion]:
+    """What is in force for one role goes on for another, and no longer for the first. Hold the changes before."""
+    there = {scope_from(each.scope): each for each in await store.in_force(session)}
+    moved = []
+    for scope, current in there.items():
+        if scope.role == old and current.document:
+            to = Scope(scope.platform, new)
+            moved.append(await _put(session, to, current.document, why, now=now, current=there.get(to)))
+            await _put(session, scope, {}, why, now=now, current=current)
+    return moved
+
+
 async def found_version(session: ReadSession, version: int) -> KnobVersion:
     """Raises: NotFound."""
     found = await store.find_version(session, version)
