@@ -14,11 +14,13 @@ from rich.text import Text
 
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
+from app.audit_cli import audit_app
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, console, errors, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 from app.operators_cli import operators_app, tokens_app
+from app.role_cli import role_app
 
 app = typer.Typer(
     name="portbook",
@@ -41,6 +43,8 @@ app.add_typer(knobs_app, name="knobs")
 app.add_typer(attack_app, name="attack")
 app.add_typer(software_app, name="software")
 app.add_typer(flows_app, name="flows")
+app.add_typer(audit_app, name="audit")
+app.add_typer(role_app, name="role")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
@@ -286,7 +290,7 @@ def secret_add(
     text = secret_file.read_text().strip() if secret_file else None
     wanted = NewSecret(name, role, text, timedelta(days=days) if days else None, quota)
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    print(with_database(settings, lambda database: add_secret(database, wanted, utc_now())))  # noqa: T201
+    print(with_database(settings, lambda database: add_secret(database, wanted, account(), utc_now())))  # noqa: T201
 
 
 @secrets_app.command("list")
@@ -309,7 +313,7 @@ def secret_revoke(name: str, data_dir: DataDir = None, database_url: DatabaseUrl
     from app.fleet.secrets import revoke
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke(database, name, utc_now()))
+    with_database(settings, lambda database: revoke(database, name, account(), utc_now()))
     console.print(f"enroll secret {name} is revoked")
 
 
@@ -319,7 +323,7 @@ def node_revoke(node_id: int, data_dir: DataDir = None, database_url: DatabaseUr
     from app.fleet.nodes import revoke_node
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
-    with_database(settings, lambda database: revoke_node(database, node_id, utc_now()))
+    with_database(settings, lambda database: revoke_node(database, node_id, account(), utc_now()))
     console.print(f"node {node_id} is revoked")
 
 

@@ -170,7 +170,7 @@ async def _credentials(url: str, wanted: Scenario) -> tuple[dict[str, str], str]
     database = Database(url)
     try:
         now = utc_now()
-        secrets = {role: await add_secret(database, NewSecret(role, role), now) for role in wanted.roles}
+        secrets = {role: await add_secret(database, NewSecret(role, role), PORTBOOK, now) for role in wanted.roles}
         return secrets, await add_token(database, NewToken("demo", frozenset({Permission.READ})), PORTBOOK, now)
     finally:
         await database.close()

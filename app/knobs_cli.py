@@ -118,7 +118,7 @@ def knobs_apply(
     from app.tuning.settings_file import SettingsFileProblem
     from app.tuning.tables import versions_table
 
-    why = Why(account().name if by is None else by, reason, forced_reason=force)
+    why = Why(account(), reason, forced_reason=force, on_behalf_of=by)
     why.check()
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     try:

@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 
 from app.access.administration import api as administration_api
 from app.access.api import may
+from app.access.auditing import api as audit_api
+from app.access.auditing.checking import check_daily
 from app.access.duties import Permission
 from app.access.me import api as me_api
 from app.access.openid.provider import Provider
@@ -73,7 +75,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await keep_days(database, settings, utc_now())
-        tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_keep_days_daily(database, settings))]
+        daily = (_keep_days_daily(database, settings), check_daily(database))
+        tasks = [asyncio.create_task(each) for each in (intake.run(), *daily)]
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
             tasks.append(asyncio.create_task(work_queue(database, packs)))
@@ -114,6 +117,7 @@ _APIS = (
     flows_api,
     backtest_api,
     import_api,
+    audit_api,
 )
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,23 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
     _hand_down(settings, url)
     config = _config(settings, "app.serving:worker")
     Multiprocess(config, [listener]).run()
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """A signal ends the block and no more: uvicorn raises it anew when it is done, and we have things to do."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _allow_open_files() -> None:

@@ -2,15 +2,23 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import structlog
 from rich.console import Console
 from rich.text import Text
 
+from app.access.auditing.starts import note_start, note_stop
 from app.access.operators import FIRST_ADMIN, add_first
 from app.clock import utc_now
 from app.database import Database, migrate
-from app.serving import certificate_of, listen, own_database, serve
+from app.serving import certificate_of, ended_by_signal, listen, own_database, serve
 from app.settings import Settings
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 def serve_command(settings: Settings, console: Console) -> None:
@@ -18,19 +26,32 @@ def serve_command(settings: Settings, console: Console) -> None:
     say = console.print
     with listen(settings) as listener, own_database(settings, lambda what: say(what, style="dim")) as url:
         migrate(url)
-        password = asyncio.run(_first_password(url))
-        say(_welcome(settings, listener, password), soft_wrap=True)
-        serve(settings, url, listener)
-        say("Stopping …", style="dim")
+        where = address(settings, listener)
+        password = asyncio.run(_with(url, lambda database: add_first(database, utc_now())))
+        asyncio.run(_with(url, lambda database: note_start(database, settings, where)))
+        try:
+            with ended_by_signal():
+                say(_welcome(settings, listener, password), soft_wrap=True)
+                serve(settings, url, listener)
+        finally:
+            say("Stopping …", style="dim")
+            _note_stop(url, where)
 
 
-async def _first_password(url: str) -> str | None:
-    """Of the admin that the very first start makes."""
+async def _with(url: str, act: Callable[[Database], Awaitable[T]]) -> T:
     database = Database(url)
     try:
-        return await add_first(database, utc_now())
+        return await act(database)
     finally:
         await database.close()
+
+
+def _note_stop(url: str, where: str) -> None:
+    """A database that went away must not hide why the server stopped."""
+    try:
+        asyncio.run(_with(url, lambda database: note_stop(database, where)))
+    except Exception:
+        log.exception("stop_not_logged")
 
 
 def _welcome(settings: Settings, listener: socket.socket, password: str | None) -> Text:

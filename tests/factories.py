@@ -91,7 +91,7 @@ def a_name(of: str) -> str:
 
 async def a_secret(database: Database, *, role: str = "laptop", **given: Any) -> str:
     """An enroll secret's text."""
-    return await add_secret(database, NewSecret(a_name("secret"), role, **given), utc_now())
+    return await add_secret(database, NewSecret(a_name("secret"), role, **given), PORTBOOK, utc_now())
 
 
 def an_enrollment(secret: str, *, platform: str = "windows", host: str | None = None, **system: str) -> Answer:

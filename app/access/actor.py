@@ -12,6 +12,7 @@ class AuthMethod(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a name, not a password
     OPENID = "openid"
     TOKEN = "token"  # noqa: S105 - likewise
+    ENROLL_SECRET = "enroll_secret"  # noqa: S105 - likewise
     OS_ACCOUNT = "os_account"  #: at the command line, beside the database
     NONE = "none"  #: nobody yet, or Portbook itself
 

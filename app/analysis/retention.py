@@ -4,6 +4,10 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
+from app.access.actor import PORTBOOK
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.analysis.tallies import store as counts
 from app.database import Database
 from app.detection.process_start import KEPT_DAYS
@@ -33,6 +37,7 @@ async def _drop(database: Database, table: str, day: date) -> None:
         if table == "sightings":
             await counts.forget_day(session, day)
         await store.drop_partition(session, table, day)
+        record(session, PORTBOOK, Deed(Action.DAY_DROPPED, "day", f"{table} {day}", reason="past retention"))
     log.info("day_dropped", table=table, day=str(day))
 
 

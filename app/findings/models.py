@@ -87,7 +87,7 @@ class Finding(Table):
     finding_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
     node_id: Mapped[int] = mapped_column(BigInteger)
     behaviour_id: Mapped[UUID] = mapped_column(PG_UUID)
-    role_id: Mapped[int] = mapped_column(SmallInteger)
+    role_id: Mapped[int] = mapped_column(SmallInteger, doc="by which it was judged; lists show the node's own")
     state: Mapped[str] = mapped_column(Text, server_default="open")
     is_open: Mapped[bool] = mapped_column(Boolean, server_default=true(), doc="whether a person has something to do")
     severity: Mapped[str] = mapped_column(Text)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Row,
     Text,
     Uuid,
+    and_,
     bindparam,
     case,
     func,
@@ -62,7 +63,7 @@ class NewFinding:
 
 #: What goes together in a finding: a judgement and the row that it quotes.
 _OF_A_JUDGEMENT = (
-    *("score", "severity", "evidence", "process_id", "start_source", "knobs_version"),
+    *("role_id", "score", "severity", "evidence", "process_id", "start_source", "knobs_version"),
     *("batch_day", "batch_id", "line_number", "row_number"),
     *("trust", "signer", "peer_scope"),
 )
@@ -72,12 +73,14 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
     """Open what is new. What is open already is seen again: it keeps its opening and its heaviest judgement.
 
     A second judgement of the same day takes the place of the first, for it was asked for by better evidence. Of other
-    days the gravest kind stays, so that a program which somebody exchanged later does not hide in a roll-out.
+    days the gravest kind stays, so that a program which somebody exchanged later does not hide in a roll-out. Whatever
+    was judged while the node had another role gives way.
     """
     for each in found:
         added = insert(Finding).values(_row(each, now))
         same_day = added.excluded.day == Finding.day
-        replaces = or_(same_day, added.excluded.score > Finding.score)
+        moved = and_(added.excluded.role_id != Finding.role_id, added.excluded.day > Finding.day)
+        replaces = or_(same_day, added.excluded.score > Finding.score, moved)
         judged = {
             name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
             for name in _OF_A_JUDGEMENT
@@ -283,7 +286,7 @@ async def list_findings(
         select(Finding, Behaviour, Node, Role.name)
         .join(Behaviour, Behaviour.behaviour_id == Finding.behaviour_id)
         .join(Node, Node.node_id == Finding.node_id)
-        .join(Role, Role.role_id == Finding.role_id)
+        .join(Role, Role.role_id == Node.role_id)
     )
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
 
@@ -309,7 +312,7 @@ async def insert_changes(session: WriteSession, rows: Sequence[dict[str, Any]]) 
 
 def of_roles(roles: Collection[int] | None) -> list[ColumnElement[bool]]:
     """What keeps a list of findings to some roles; nothing for who may see every one."""
-    return [] if roles is None else [Finding.role_id.in_(roles)]
+    return [] if roles is None else [Finding.node_id.in_(select(Node.node_id).where(Node.role_id.in_(roles)))]
 
 
 def stands_alone() -> ColumnElement[bool]:

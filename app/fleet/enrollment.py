@@ -5,9 +5,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from app.access.actor import Actor, AuthMethod
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.database import Database, WriteSession
 from app.fleet import store
-from app.fleet.models import EnrollSecret
+from app.fleet.models import EnrollSecret, Node
 from app.fleet.nodes import key_hash, new_node_key
 from app.osquery.protocol import EnrollRequest
 from app.osquery.results import clean
@@ -67,10 +71,21 @@ async def enroll(database: Database, request: EnrollRequest, now: datetime) -> E
             node_id = await store.insert_node(session, **identity, **facts)
         else:
             node_id = node.node_id
+            await _note_role(session, node, secret)
             await store.update_node(session, node_id, **facts)
         key = new_node_key()
         await store.replace_keys(session, node_id, key_hash(key), now, now + OLD_KEY_GRACE)
     return Enrolled(node_id, key, is_new=node is None)
+
+
+async def _note_role(session: WriteSession, node: Node, secret: EnrollSecret) -> None:
+    """What a node is judged by may not change unseen."""
+    if node.role_id == secret.role_id:
+        return
+    roles = await store.list_roles(session)
+    actor = Actor(secret.name, AuthMethod.ENROLL_SECRET)
+    reason = f"{roles[node.role_id]} before, {roles[secret.role_id]} now"
+    record(session, actor, Deed(Action.NODE_ROLE_CHANGED, "node", str(node.node_id), reason=reason))
 
 
 async def _valid_secret(session: WriteSession, text: str, now: datetime) -> EnrollSecret:

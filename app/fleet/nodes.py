@@ -8,6 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 from secrets import token_urlsafe
 
+from app.access.actor import Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.clock import utc_now
 from app.database import Database
 from app.fleet import store
@@ -38,11 +42,12 @@ def key_hash(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-async def revoke_node(database: Database, node_id: int, now: datetime) -> None:
+async def revoke_node(database: Database, node_id: int, actor: Actor, now: datetime) -> None:
     """Its keys go, and it may not enroll again. Raises: NotFound."""
     async with database.writing() as session:
         if not await store.revoke_node(session, node_id, now):
             raise NotFound(f"no node {node_id} that is not revoked already")
+        record(session, actor, Deed(Action.NODE_REVOKED, "node", str(node_id)))
 
 
 @dataclass(slots=True)

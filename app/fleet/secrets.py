@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
+from app.access.actor import Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.database import Database
 from app.fleet import store
 from app.fleet.enrollment import secret_hash
@@ -27,7 +31,7 @@ class NewSecret:
     quota: int | None = None
 
 
-async def add_secret(database: Database, wanted: NewSecret, now: datetime) -> str:
+async def add_secret(database: Database, wanted: NewSecret, actor: Actor, now: datetime) -> str:
     """Returns the secret's text, which is not kept.
 
     Raises: InvalidRequest, Conflict when the name or the text is taken.
@@ -47,15 +51,25 @@ async def add_secret(database: Database, wanted: NewSecret, now: datetime) -> st
         )
         if not added:
             raise Conflict(f"an enroll secret named {wanted.name!r}, or with the same text, exists already")
+        record(session, actor, Deed(Action.ENROLL_SECRET_ADDED, "enroll_secret", wanted.name, reason=_terms(wanted)))
     return text
+
+
+def _terms(wanted: NewSecret) -> str:
+    quota = f", at most {wanted.quota} nodes" if wanted.quota else ""
+    return f"role {wanted.role}" + (f", for {wanted.valid_for.days} days" if wanted.valid_for else "") + quota
+
+
+def check_name(field: str, value: str) -> None:
+    """Of a secret or a role. Raises: InvalidRequest."""
+    if not _NAME.fullmatch(value):
+        text = f"{field} {value[:100]!r}: use lower-case letters, digits, dot, dash and underscore"
+        raise InvalidRequest(text, field=field)
 
 
 def _check(wanted: NewSecret) -> None:
     for field, value in (("name", wanted.name), ("role", wanted.role)):
-        if not _NAME.fullmatch(value):
-            raise InvalidRequest(
-                f"{field} {value!r}: use lower-case letters, digits, dot, dash and underscore", field=field
-            )
+        check_name(field, value)
     if wanted.text is not None and len(wanted.text) < SECRET_MIN_CHARACTERS:
         raise InvalidRequest(f"a secret needs at least {SECRET_MIN_CHARACTERS} characters", field="text")
     if wanted.quota is not None and wanted.quota < 1:
@@ -70,8 +84,9 @@ async def list_secrets(database: Database) -> Sequence[tuple[EnrollSecret, str]]
         return await store.list_secrets(session)
 
 
-async def revoke(database: Database, name: str, now: datetime) -> None:
+async def revoke(database: Database, name: str, actor: Actor, now: datetime) -> None:
     """Nodes that enrolled with it stay. Raises: NotFound."""
     async with database.writing() as session:
         if not await store.revoke_secret(session, name, now):
             raise NotFound(f"no valid enroll secret is named {name!r}")
+        record(session, actor, Deed(Action.ENROLL_SECRET_REVOKED, "enroll_secret", name))

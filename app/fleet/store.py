@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, any_, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from app.database import ReadSession, WriteSession
@@ -29,6 +29,22 @@ async def get_or_add_role(session: WriteSession, name: str) -> int:
 
 async def list_roles(session: ReadSession) -> dict[int, str]:
     return {role.role_id: role.name for role in await session.scalars(select(Role))}
+
+
+async def hold_roles(session: WriteSession) -> None:
+    """Nobody adds or renames a role until this transaction ends."""
+    await session.execute(text("LOCK TABLE roles IN SHARE ROW EXCLUSIVE MODE"))
+
+
+async def rename_role(session: WriteSession, old: str, new: str) -> None:
+    await session.execute(update(Role).where(Role.name == old).values(name=new))
+
+
+async def count_nodes(session: ReadSession) -> Sequence[Row[str, str | None, int]]:
+    """(role, platform, nodes that may report), roles without one too, with no platform."""
+    query = select(Role.name, Node.platform, func.count(Node.node_id))
+    query = query.outerjoin(Node, and_(Node.role_id == Role.role_id, Node.revoked_at.is_(None)))
+    return (await session.execute(query.group_by(Role.name, Node.platform).order_by(Role.name, Node.platform))).all()
 
 
 async def insert_secret(session: WriteSession, **values: object) -> bool:

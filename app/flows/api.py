@@ -9,7 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from app.access.actor import Actor
 from app.access.api import Reading, may
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import recorded
 from app.access.duties import Permission
 from app.database import Database
 from app.flows import store
@@ -108,15 +112,25 @@ class FlowSensorOut(BaseModel):
     services: list[str]
 
 
-@router.post("", dependencies=[may(Permission.IMPORT)])
+@router.post("")
 async def post_flows(
-    request: Request, sensor: Annotated[str, Query(pattern=SENSOR_NAME, description="your name for the sensor")]
+    request: Request,
+    sensor: Annotated[str, Query(pattern=SENSOR_NAME, description="your name for the sensor")],
+    actor: Annotated[Actor, may(Permission.IMPORT)],
 ) -> FlowReceiptOut:
     """Take in lines of Zeek logs (text with header, or JSON) or of Suricata's EVE log, gzip or not.
 
     They are read as they come and committed in pieces. Sending them again changes nothing.
     """
     door: FlowDoor = request.app.state.flow_door
+    async with recorded(door.database, actor, Deed(Action.FLOWS_IMPORTED, "sensor", sensor)) as say:
+        receipt = await _keep(request, door, sensor)
+        say(f"{receipt.lines} lines: {receipt.new} new, {receipt.changed} changed")
+    return receipt
+
+
+async def _keep(request: Request, door: FlowDoor, sensor: str) -> FlowReceiptOut:
+    """Raises: InvalidRequest."""
     days = Days.now(door.now(), door.settings.flow_retention_days)
     reader = FlowReader(sensor, span=days.span, max_bytes=door.settings.flow_body_max_bytes)
     keeper = Keeper(door.database, sensor, days, now=door.now(), gate=door.gate)

@@ -122,7 +122,7 @@ async def import_approved(
             return _receipt(read, await compare(session, read), None)
     imported_by = f"{by} (given by {actor.name})" if by else actor.name
     imported, changes = await import_list(
-        request.app.state.database, read, file_name=file_name, imported_by=imported_by, now=utc_now()
+        request.app.state.database, read, actor, file_name=file_name, imported_by=imported_by, now=utc_now()
     )
     return _receipt(read, changes, imported.import_id)
 

@@ -6,6 +6,10 @@ from datetime import datetime
 
 import structlog
 
+from app.access.actor import Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.database import Database, ReadSession
 from app.detection.approved import ApprovedList, ApprovedSoftware
 from app.software import store
@@ -41,11 +45,12 @@ async def compare(session: ReadSession, read: ReadList) -> Difference:
 
 
 async def import_list(
-    database: Database, read: ReadList, *, file_name: str, imported_by: str, now: datetime
+    database: Database, read: ReadList, actor: Actor, *, file_name: str, imported_by: str, now: datetime
 ) -> tuple[ApprovedImport, Difference]:
     """Returns when the list is committed. Workers then queue the open findings that it speaks of."""
     async with database.writing() as session:
         await store.lock_imports(session)
+        before = await store.find_import(session)
         changes = await compare(session, read)
         imported = await store.insert_import(
             session,
@@ -60,7 +65,20 @@ async def import_list(
             added=len(changes.added),
             removed=len(changes.removed),
         )
+        record(session, actor, _deed(imported, before))
     return imported, changes
+
+
+def _deed(imported: ApprovedImport, before: ApprovedImport | None) -> Deed:
+    return Deed(
+        Action.APPROVED_SOFTWARE_IMPORTED,
+        "approved_software",
+        imported.file_name,
+        str(imported.import_id),
+        before.sha256 if before else None,
+        imported.sha256,
+        reason=f"{imported.imported_by}: {imported.added} added, {imported.removed} removed",
+    )
 
 
 def usable_list(entries: Iterable[ApprovedSoftware]) -> ApprovedList:

@@ -82,7 +82,7 @@ class WhyIn(BaseModel):
     """Applies the change although no backtest shows what it does, and says why."""
 
     def why(self, actor: Actor) -> Why:
-        return Why(actor.name, self.reason, self.backtest_id, self.forced_reason)
+        return Why(actor, self.reason, self.backtest_id, self.forced_reason)
 
 
 class ChangeIn(WhyIn):

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.access.actor import Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.database import Database, ReadSession, WriteSession
 from app.detection.knob_rules import is_line
 from app.detection.knobs import KnobsProblem
@@ -26,10 +30,15 @@ class NotBacktested(Problem):
 class Why:
     """Who changes knobs and for what reason; `forced_reason` where no backtest is waited for."""
 
-    by: str
+    actor: Actor
     reason: str
     backtest_id: UUID | None = None
     forced_reason: str | None = None
+    on_behalf_of: str | None = None
+
+    @property
+    def by(self) -> str:
+        return self.actor.name if self.on_behalf_of is None else self.on_behalf_of
 
     def check(self) -> None:
         """Raises: InvalidRequest, naming the field."""
@@ -85,6 +94,18 @@ async def revert(database: Database, version: int, why: Why, now: datetime) -> K
     async with database.reading() as session:
         earlier = await found_version(session, version)
     return await change_one(database, scope_from(earlier.scope), earlier.document, why, now, replaces=None)
+
+
+async def move(session: WriteSession, old: str, new: str, why: Why, now: datetime) -> list[KnobVersion]:
+    """What is in force for one role goes on for another, and no longer for the first. Hold the changes before."""
+    there = {scope_from(each.scope): each for each in await store.in_force(session)}
+    moved = []
+    for scope, current in there.items():
+        if scope.role == old and current.document:
+            to = Scope(scope.platform, new)
+            moved.append(await _put(session, to, current.document, why, now=now, current=there.get(to)))
+            await _put(session, scope, {}, why, now=now, current=current)
+    return moved
 
 
 async def found_version(session: ReadSession, version: int) -> KnobVersion:
@@ -160,7 +181,21 @@ async def _put(
         forced_reason=why.forced_reason,
     )
     await store.insert_version(session, version)
+    record(session, why.actor, _deed(version, current))
     return version
+
+
+def _deed(version: KnobVersion, before: KnobVersion | None) -> Deed:
+    forced = f"; forced: {version.forced_reason}" if version.forced_reason else ""
+    return Deed(
+        Action.KNOBS_CHANGED,
+        "knobs",
+        version.scope,
+        str(version.version),
+        before.document_sha256 if before else None,
+        version.document_sha256,
+        reason=f"{version.created_by}: {version.reason}{forced}",
+    )
 
 
 async def _tried(session: WriteSession, scope: Scope, sha256: bytes, why: Why) -> UUID | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 
+from app.access.actor import PORTBOOK
 from app.clock import utc_now
 from app.fleet.nodes import KnownNode, NodeKeys, revoke_node
 from tests.agent_api.conftest import Post
@@ -71,7 +72,7 @@ async def test_a_revoked_key_makes_the_agent_enroll_again_and_its_lines_stay_wit
 ) -> None:
     key = await a_node(server)
     node = await node_of(server.database, key)
-    await revoke_node(server.database, node, utc_now())
+    await revoke_node(server.database, node, PORTBOOK, utc_now())
     answer = await post(endpoint, json.dumps(a_log(key, [a_line()])).encode(), key=key)
     assert verdict(answer) is Verdict.ENROLLS
     assert not await bodies_of(server.database, node)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
 
+from app.access.actor import os_account
 from app.analysis.backtest.document import Result
 from app.analysis.backtest.run import Request, run_now
 from app.analysis.worker import analyse_some
@@ -16,6 +17,7 @@ from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
 from tests.observations.stored import tell
 
 DAYS = 12
+A_TESTER = os_account("a test")
 TEMP = "C:\\Users\\bob\\AppData\\Local\\Temp\\{}"
 TABLES = "fresh_sightings, tallies, node_tallies, images, findings, sightings, backtests, executions"
 
@@ -93,5 +95,5 @@ class Fleet:
 async def tried(
     database: Database, document: Mapping[str, Any] | None = None, *, scope: str = "every", days: int = DAYS
 ) -> Result:
-    _, result = await run_now(database, Request(document or {}, scope, days, "a test"), load_packs())
+    _, result = await run_now(database, Request(document or {}, scope, days, A_TESTER), load_packs())
     return result

@@ -14,7 +14,7 @@ from app.database import Database
 from app.main import create_app
 from app.problems import Conflict, InvalidRequest
 from app.settings import Settings
-from tests.analysis.lived import DAYS, Fleet, forget, tried
+from tests.analysis.lived import A_TESTER, DAYS, Fleet, forget, tried
 from tests.factories import Server, serving
 from tests.observations.stored import ask, tell
 
@@ -122,7 +122,7 @@ async def test_telemetry_names_what_polls_miss_and_who_reports_what(fleet: Serve
 async def test_the_run_is_recorded_with_its_progress(fleet: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "CHUNK_SIGHTINGS", 10)
     heard: list[float] = []
-    request = Request({"Severities": {"low": 20}}, "every", 3, "a test")
+    request = Request({"Severities": {"low": 20}}, "every", 3, A_TESTER)
     backtest_id, result = await run_now(fleet.database, request, load_packs(), heard.append)
     assert heard == sorted(heard)
     assert (len(heard) > 5, heard[-1]) == (True, 1.0)
@@ -154,13 +154,13 @@ async def test_cancelled_in_its_record_it_ends(fleet: Server, monkeypatch: pytes
         await tell(fleet.database, "UPDATE backtests SET state = 'cancelled' WHERE state = 'running'")
 
     with pytest.raises(Cancelled):
-        await run_now(fleet.database, Request({}, "every", DAYS, "a test"), load_packs(), hear)
+        await run_now(fleet.database, Request({}, "every", DAYS, A_TESTER), load_packs(), hear)
     assert await ask(fleet.database, "SELECT state, result FROM backtests") == [("cancelled", None)]
 
 
 async def test_interrupted_it_says_so_and_the_next_may_run(fleet: Server) -> None:
     began = asyncio.Event()
-    request = Request({}, "every", DAYS, "a test")
+    request = Request({}, "every", DAYS, A_TESTER)
     running = asyncio.create_task(run_now(fleet.database, request, load_packs(), lambda _: began.set()))
     await began.wait()
     with pytest.raises(Conflict, match="another backtest runs"):

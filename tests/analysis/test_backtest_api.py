@@ -14,7 +14,7 @@ from app.clock import utc_now
 from app.collection.packs import load_packs
 from app.main import create_app
 from app.settings import Settings
-from tests.analysis.lived import TEMP, analyse, at, connects, forget, say
+from tests.analysis.lived import A_TESTER, TEMP, analyse, at, connects, forget, say
 from tests.factories import Server, a_node, serving
 from tests.observations.stored import ask, tell
 
@@ -150,7 +150,7 @@ async def test_while_one_runs_the_queue_waits(quiet: Server) -> None:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(run.store, "note_progress", slowly)
-        running = asyncio.create_task(run.run_now(quiet.database, Request({}, "every", 3, "a test"), load_packs()))
+        running = asyncio.create_task(run.run_now(quiet.database, Request({}, "every", 3, A_TESTER), load_packs()))
         await began.wait()
         assert not await run_queued(quiet.database, load_packs())
         go_on.set()

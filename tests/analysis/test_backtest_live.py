@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.access.actor import os_account
 from app.clock import utc_now
 from app.database import Database
 from app.detection.scopes import EVERY
@@ -79,7 +80,7 @@ async def test_without_any_sighting_there_is_an_empty_result(database: Database)
 async def test_findings_that_other_settings_judged_are_counted(server: Server) -> None:
     before = (await tried(server.database)).agreement
     assert before.other_settings == 0
-    why = Why("a test", "to see", forced_reason="to see")
+    why = Why(os_account("a test"), "to see", forced_reason="to see")
     await change(server.database, {EVERY: {"Severities": {"low": 20}}}, why, utc_now(), replaces=None)
     after = (await tried(server.database, {"Severities": {"low": 20}})).agreement
     assert (after.other_settings, after.stored) == (before.stored, before.stored)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.access.actor import os_account
 from app.analysis.worker import analyse_some
 from app.clock import utc_now
 from app.database import Database
@@ -27,7 +28,7 @@ async def _quiet(database: Database) -> None:
 
 
 async def put(database: Database, scope: Scope, document: Document) -> int:
-    why = Why("ada", "A test", forced_reason="A test")
+    why = Why(os_account("ada"), "A test", forced_reason="A test")
     return (await change_one(database, scope, document, why, utc_now(), replaces=None)).version
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.access.actor import PORTBOOK
 from app.clock import utc_now
 from app.fleet.enrollment import hardware_of, platform_of
 from app.fleet.nodes import NodeKeys, revoke_node
@@ -74,19 +75,19 @@ async def test_an_unknown_secret_enrolls_nobody(server: Server, text: str) -> No
 
 async def test_a_revoked_secret_enrolls_nobody_and_its_nodes_stay(server: Server) -> None:
     name = a_name("secret")
-    secret = await add_secret(server.database, NewSecret(name, "laptop"), utc_now())
+    secret = await add_secret(server.database, NewSecret(name, "laptop"), PORTBOOK, utc_now())
     key = await enroll(server, an_enrollment(secret))
-    await revoke(server.database, name, utc_now())
+    await revoke(server.database, name, PORTBOOK, utc_now())
     assert not await enroll(server, an_enrollment(secret))
     assert await server.say("distributed/read", {"node_key": key}) == {"queries": {}}
     with pytest.raises(NotFound):
-        await revoke(server.database, name, utc_now())
+        await revoke(server.database, name, PORTBOOK, utc_now())
 
 
 async def test_an_expired_secret_enrolls_nobody(server: Server) -> None:
     name = a_name("secret")
     wanted = NewSecret(name, "laptop", valid_for=timedelta(days=1))
-    secret = await add_secret(server.database, wanted, utc_now() - timedelta(days=1, seconds=1))
+    secret = await add_secret(server.database, wanted, PORTBOOK, utc_now() - timedelta(days=1, seconds=1))
     assert not await enroll(server, an_enrollment(secret))
     fresh = await a_secret(server.database, valid_for=timedelta(days=1))
     assert await enroll(server, an_enrollment(fresh))
@@ -164,12 +165,12 @@ async def test_a_revoked_node_may_not_return(server: Server) -> None:
     document = an_enrollment(await a_secret(server.database))
     key = await enroll(server, document)
     node = await node_of(server.database, key)
-    await revoke_node(server.database, node, utc_now())
+    await revoke_node(server.database, node, PORTBOOK, utc_now())
     assert await server.say("config", {"node_key": key}) == {"node_invalid": True}
     assert not await enroll(server, document)
     assert not await enroll(server, document | {"enroll_secret": await a_secret(server.database)})
     with pytest.raises(NotFound):
-        await revoke_node(server.database, node, utc_now())
+        await revoke_node(server.database, node, PORTBOOK, utc_now())
 
 
 async def test_an_enrollment_whose_commit_fails_gives_no_key_and_uses_no_quota(server: Server) -> None:
@@ -191,15 +192,15 @@ async def test_a_secret_that_makes_no_sense_is_refused_and_the_field_named(
 ) -> None:
     wanted: dict[str, Any] = {"name": a_name("secret"), "role": "laptop"} | wrong
     with pytest.raises(InvalidRequest) as refused:
-        await add_secret(server.database, NewSecret(**wanted), utc_now())
+        await add_secret(server.database, NewSecret(**wanted), PORTBOOK, utc_now())
     assert refused.value.extra == {"field": next(iter(wrong))}
 
 
 async def test_a_secret_is_made_once(server: Server) -> None:
     name, text = a_name("secret"), a_name("a-secret-from-another-server")
-    assert await add_secret(server.database, NewSecret(name, "laptop", text=text), utc_now()) == text
+    assert await add_secret(server.database, NewSecret(name, "laptop", text=text), PORTBOOK, utc_now()) == text
     with pytest.raises(Conflict):
-        await add_secret(server.database, NewSecret(name, "laptop"), utc_now())
+        await add_secret(server.database, NewSecret(name, "laptop"), PORTBOOK, utc_now())
     with pytest.raises(Conflict):
-        await add_secret(server.database, NewSecret(a_name("secret"), "laptop", text=text), utc_now())
+        await add_secret(server.database, NewSecret(a_name("secret"), "laptop", text=text), PORTBOOK, utc_now())
     assert name in [secret.name for secret, _ in await list_secrets(server.database)]

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from app.access.actor import os_account
 from app.clock import utc_now
 from app.database import Database
 from app.detection.knobs import Knobs
@@ -19,8 +20,9 @@ from app.tuning.in_force import KnobsInForce
 from app.tuning.models import Backtest, KnobVersion
 from tests.observations.stored import ask, tell
 
-FORCED = Why("ada", "Too loud", forced_reason="The night shift drowns")
-TRIED = Why("ada", "Too loud")
+ADA = os_account("ada")
+FORCED = Why(ADA, "Too loud", forced_reason="The night shift drowns")
+TRIED = Why(ADA, "Too loud")
 MACS = Scope("macos")
 LAPTOPS = Scope("macos", "laptop")
 
@@ -130,7 +132,7 @@ async def test_a_finished_backtest_of_exactly_these_settings_lets_them_in(fresh:
 )
 async def test_another_backtest_lets_nothing_in(fresh: Database, document: Document, scope: Scope, state: str) -> None:
     run = await a_backtest(fresh, document, scope, state)
-    for why in (TRIED, Why("ada", "Too loud", backtest_id=run)):
+    for why in (TRIED, Why(ADA, "Too loud", backtest_id=run)):
         with pytest.raises(NotBacktested):
             await put(fresh, {"Weights": {"novelty": 40}}, why=why)
 
@@ -163,13 +165,13 @@ async def test_a_mistyped_role_is_refused(fresh: Database) -> None:
 @pytest.mark.parametrize(
     ("why", "field"),
     [
-        (Why("ada", "   ", forced_reason="x"), "reason"),
-        (Why("ada", "two\nlines", forced_reason="x"), "reason"),
-        (Why("ada", "x" * 1001, forced_reason="x"), "reason"),
-        (Why(" ", "why", forced_reason="x"), "by"),
-        (Why("ada", "why", forced_reason=" "), "forced_reason"),
-        (Why("ada", "why", forced_reason=""), "forced_reason"),
-        (Why("ada", "why", backtest_id=uuid4(), forced_reason="x"), "backtest_id"),
+        (Why(ADA, "   ", forced_reason="x"), "reason"),
+        (Why(ADA, "two\nlines", forced_reason="x"), "reason"),
+        (Why(ADA, "x" * 1001, forced_reason="x"), "reason"),
+        (Why(ADA, "why", forced_reason="x", on_behalf_of=" "), "by"),
+        (Why(ADA, "why", forced_reason=" "), "forced_reason"),
+        (Why(ADA, "why", forced_reason=""), "forced_reason"),
+        (Why(ADA, "why", backtest_id=uuid4(), forced_reason="x"), "backtest_id"),
     ],
 )
 async def test_a_change_without_a_reason_is_refused(fresh: Database, why: Why, field: str) -> None:

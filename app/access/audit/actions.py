@@ -1,23 +1,43 @@
-"""Every action that the audit log knows, so that an auditor can read the list and a test can demand it."""
+"""Every action that the audit log knows, so that an auditor can read the list and a test can demand it.
+
+Each line's comment is its meaning in docs/audit.md.
+"""
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    OPERATOR_ADDED = "operator_added"
+    OPERATOR_ADDED = "operator_added"  #: a person may sign in from now on
     OPERATOR_CHANGED = "operator_changed"  #: duties, or the roles of nodes that they may see
-    OPERATOR_DISABLED = "operator_disabled"
-    OPERATOR_ENABLED = "operator_enabled"
+    OPERATOR_DISABLED = "operator_disabled"  #: a person may not sign in any more
+    OPERATOR_ENABLED = "operator_enabled"  #: a person who was disabled may sign in again
     OPERATOR_LINKED = "operator_linked"  #: with whom an OpenID Connect provider vouches for
-    OPERATOR_UNLINKED = "operator_unlinked"
-    OPERATOR_UNLOCKED = "operator_unlocked"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name, not a password
-    SIGNED_IN = "signed_in"
-    SIGNED_OUT = "signed_out"
+    OPERATOR_UNLINKED = "operator_unlinked"  #: no provider vouches for them any more
+    OPERATOR_UNLOCKED = "operator_unlocked"  #: the wait after too many wrong passwords was ended
+    PASSWORD_CHANGED = "password_changed"  #: by themselves, or by an admin
+    SIGNED_IN = "signed_in"  #: with a password, or vouched for by a provider
+    SIGNED_OUT = "signed_out"  #: by themselves
     SIGN_IN_DENIED = "sign_in_denied"  #: an OpenID Connect provider vouches for somebody who is no operator
-    SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_IN_FAILED = "sign_in_failed"  #: a wrong name or password
     SIGN_IN_BLOCKED = "sign_in_blocked"  #: too many failed; told once, when it begins
-    TOKEN_ADDED = "token_added"  # noqa: S105 - a name, not a token
-    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - likewise
+    TOKEN_ADDED = "token_added"  #: an API token was made; `reason` has its scope
+    TOKEN_REVOKED = "token_revoked"  #: an API token was ended
     REQUEST_DENIED = "request_denied"  #: somebody known asked for what they may not do
-    KNOBS_CHANGED = "knobs_changed"
+    KNOBS_CHANGED = "knobs_changed"  #: a version of the knobs came into force in a scope
+    BACKTEST_REQUESTED = "backtest_requested"  #: settings are to be tried on stored days
+    BACKTEST_CANCELLED = "backtest_cancelled"  #: a backtest was ended before it finished
+    APPROVED_SOFTWARE_IMPORTED = "approved_software_imported"  #: a file took the place of the approved inventory
+    RESULTS_IMPORTED = "results_imported"  #: result lines came in the name of nodes, by the API
+    FLOWS_IMPORTED = "flows_imported"  #: flow logs came in the name of a sensor, by the API
+    ENROLL_SECRET_ADDED = "enroll_secret_added"  #: agents may enroll with a new secret
+    ENROLL_SECRET_REVOKED = "enroll_secret_revoked"  #: an enroll secret was ended
+    NODE_REVOKED = "node_revoked"  #: a node was shut out
+    NODE_ROLE_CHANGED = "node_role_changed"  #: a known node enrolled again with a secret of another role
+    ROLE_RENAMED = "role_renamed"  #: a role of nodes has another name
+    SERVER_STARTED = "server_started"  #: `portbook serve` began to serve, and to log
+    SERVER_STOPPED = "server_stopped"  #: it ended, by a signal or an error
+    SETTINGS_CHANGED = "settings_changed"  #: a server started with other settings than the last time on its host
+    DAY_DROPPED = "day_dropped"  #: retention dropped a day of a table
+    AUDIT_LOG_READ = "audit_log_read"  #: somebody listed events of this log
+    AUDIT_LOG_EXPORTED = "audit_log_exported"  #: somebody took lines of this log away
+    CHAIN_CHECKED = "chain_checked"  #: the chain of this log was verified; `daily` by Portbook itself

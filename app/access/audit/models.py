@@ -17,37 +17,54 @@ class AuditEvent(Table):
         Index("ix_audit_events_action_seq", "action", "seq"),
         Index("ix_audit_events_actor_name_seq", "actor_name", "seq"),
         Index("ix_audit_events_object_type_object_id_seq", "object_type", "object_id", "seq"),
+        Index("ix_audit_events_at", "at", postgresql_using="brin"),
     )
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, doc="without gaps, from 1")
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), doc="by the clock of who wrote it; the order is `seq`"
+    )
     actor_name: Mapped[str] = mapped_column(Text)
     action: Mapped[str] = mapped_column(Text)
     object_type: Mapped[str] = mapped_column(Text)
     object_id: Mapped[str] = mapped_column(Text)
     outcome: Mapped[str] = mapped_column(Text)
-    line: Mapped[str] = mapped_column(Text, doc="exact bytes in UTF-8: sequence, hash of the line before, the event")
+    line: Mapped[str] = mapped_column(Text, doc="exact bytes, all ASCII: sequence, hash of the line before, the event")
     sha256: Mapped[bytes] = mapped_column(LargeBinary, doc="of `line`")
 
 
-#: Under a lock that ends with the transaction, so that the chain has one order, no gap and no fork.
-CHAIN_FUNCTION = """
-CREATE FUNCTION audit_events_are_chained() RETURNS trigger LANGUAGE plpgsql AS $$
+#: Under a lock that ends with the transaction, so that the chain has one order, no gap and no fork. A transaction that
+#: cannot see who came before it is refused, and so is a line that tells anything but the fields, each once, in order.
+CHAIN_FUNCTION = r"""
+CREATE OR REPLACE FUNCTION audit_events_are_chained() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  last audit_events;
-  said jsonb := NEW.line::jsonb;
+  told CONSTANT text := '"([ !#-[\]-~]|\\[ -~])*"';
+  hash CONSTANT text := '(null|"[0-9a-f]{64}")';
+  said jsonb;
+  before record;
 BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'the audit log is written in READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+  END IF;
+  IF NEW.line !~ concat('^\{"ts":', told, ',"actor_id":(null|[0-9]+),"actor_name":', told, ',"actor_role":', told,
+                        ',"auth_method":', told, ',"source_ip":', told, ',"action":', told, ',"object_type":', told,
+                        ',"object_id":', told, ',"object_version":', told, ',"before_sha256":', hash,
+                        ',"after_sha256":', hash, ',"outcome":', told, ',"reason":', told, ',"request_id":', told,
+                        '\}$') THEN
+    RAISE EXCEPTION 'no line of the audit log' USING ERRCODE = 'check_violation';
+  END IF;
+  said := NEW.line;
   PERFORM pg_advisory_xact_lock(4711204);
-  SELECT * INTO last FROM audit_events ORDER BY seq DESC LIMIT 1;
-  NEW.seq := coalesce(last.seq, 0) + 1;
+  SELECT seq, sha256 INTO before FROM audit_events ORDER BY seq DESC LIMIT 1;
+  NEW.seq := coalesce(before.seq, 0) + 1;
   NEW.at := said->>'ts';
   NEW.actor_name := said->>'actor_name';
   NEW.action := said->>'action';
   NEW.object_type := said->>'object_type';
   NEW.object_id := said->>'object_id';
   NEW.outcome := said->>'outcome';
-  NEW.line := '{"seq":' || NEW.seq || ',"prev":"' || coalesce(encode(last.sha256, 'hex'), repeat('0', 64)) || '",'
-              || substr(NEW.line, 2);
+  NEW.line := concat('{"seq":', NEW.seq, ',"prev":"', coalesce(encode(before.sha256, 'hex'), repeat('0', 64)), '",',
+                     substr(NEW.line, 2));
   NEW.sha256 := sha256(convert_to(NEW.line, 'UTF8'));
   RETURN NEW;
 END $$

@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field
 
 from app.access.actor import Actor
 from app.access.api import Reading, may
+from app.access.audit.actions import Action
+from app.access.audit.record import record
 from app.access.duties import Permission
 from app.analysis.backtest import store
 from app.analysis.backtest.export import csv_of
-from app.analysis.backtest.run import DAYS_MAX, enqueue
+from app.analysis.backtest.run import DAYS_MAX, deed_of, enqueue
 from app.analysis.backtest.run import Request as Wanted
 from app.clock import utc_now
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
@@ -63,7 +65,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/json": {"sch
 async def post_backtest(request: Request, actor: Annotated[Actor, may(Permission.BACKTEST)]) -> BacktestLine:
     """Queue a run; a worker that judges takes it up within seconds, one at a time."""
     wanted = await read_json(request, BacktestIn)
-    asked = Wanted(wanted.document, wanted.scope, wanted.days, actor.name)
+    asked = Wanted(wanted.document, wanted.scope, wanted.days, actor)
     return _line(await enqueue(request.app.state.database, asked))
 
 
@@ -94,13 +96,17 @@ async def get_export(session: Reading, backtest_id: UUID) -> PlainTextResponse:
     return PlainTextResponse(csv_of(found.result), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.delete("/{backtest_id}", status_code=204, dependencies=[may(Permission.BACKTEST)])
-async def delete_backtest(request: Request, backtest_id: UUID) -> None:
+@router.delete("/{backtest_id}", status_code=204)
+async def delete_backtest(
+    request: Request, backtest_id: UUID, actor: Annotated[Actor, may(Permission.BACKTEST)]
+) -> None:
     """Cancel a run that waits or is under way; its record stays."""
     async with request.app.state.database.writing() as session:
-        if await store.cancel(session, backtest_id, utc_now()):
-            return
+        cancelled = await store.cancel(session, backtest_id, utc_now())
         found = await store.find(session, backtest_id)
+        if found and cancelled:
+            record(session, actor, deed_of(found, Action.BACKTEST_CANCELLED))
+            return
     if found is None:
         raise NotFound(f"no backtest {backtest_id}")
     raise Conflict(f"backtest {backtest_id} is {found.state} already")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app.access.actor import os_account
 from app.analysis.backtest.document import Result
 from app.analysis.backtest.export import csv_of
 from app.analysis.backtest.report import report
@@ -66,7 +67,7 @@ async def backtest(
     """
     packs, gained = load_packs(), 0
     for scope, document in candidates.items():
-        request = Request(document, str(scope), options.days, getuser())
+        request = Request(document, str(scope), options.days, os_account(getuser()))
         with _progress(errors, f"Judging {options.days} days of {scope}", quiet=options.as_json) as hear:
             backtest_id, result = await _run(database, request, packs, hear, errors)
         gained = max(gained, result.gained.total)

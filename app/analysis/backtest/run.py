@@ -9,6 +9,10 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
+from app.access.actor import PORTBOOK, Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed
+from app.access.audit.record import record
 from app.analysis.backtest import store
 from app.analysis.backtest.document import Result
 from app.analysis.backtest.result import result_of
@@ -41,7 +45,7 @@ class Request:
     document: Mapping[str, Any]
     scope: str
     days: int
-    requested_by: str
+    actor: Actor
 
 
 #: Hears how far a run is, from 0 to 1.
@@ -51,12 +55,13 @@ Hear = Callable[[float], None]
 async def enqueue(database: Database, request: Request) -> Backtest:
     """Raises: InvalidRequest, naming the field; Conflict when too many wait."""
     tried = await _candidate(database, request.document, request.scope)
-    record = _record(request, tried)
+    asked = _record(request, tried)
     async with database.writing() as session:
         if await store.queued(session) >= QUEUED_MAX:
             raise Conflict(f"{QUEUED_MAX} backtests wait already; cancel one, or wait")
-        await store.add(session, record)
-    return record
+        await store.add(session, asked)
+        record(session, request.actor, deed_of(asked, Action.BACKTEST_REQUESTED))
+    return asked
 
 
 async def run_now(
@@ -67,13 +72,14 @@ async def run_now(
     async with database.apart() as apart:
         if not await _is_alone(apart):
             raise Conflict("another backtest runs on this database; wait for it, or cancel it")
-        record = _record(request, tried)
-        record.state, record.started_at = "running", record.requested_at
+        asked = _record(request, tried)
+        asked.state, asked.started_at = "running", asked.requested_at
         async with database.writing() as session:
             await store.give_up_stale(session, utc_now())
-            await store.add(session, record)
-        result = await _Run(database, apart, record, packs, hear).finished(tried)
-    return record.backtest_id, result
+            await store.add(session, asked)
+            record(session, request.actor, deed_of(asked, Action.BACKTEST_REQUESTED))
+        result = await _Run(database, apart, asked, packs, hear, request.actor).finished(tried)
+    return asked.backtest_id, result
 
 
 async def work_queue(database: Database, packs: Sequence[Pack]) -> None:
@@ -98,26 +104,26 @@ async def run_queued(database: Database, packs: Sequence[Pack]) -> bool:
             return False
         async with database.writing() as session:
             await store.give_up_stale(session, utc_now())
-            record = await store.claim(session, utc_now())
-        if record is None:
+            asked = await store.claim(session, utc_now())
+        if asked is None:
             return False
-        await _run_claimed(database, apart, record, packs)
+        await _run_claimed(database, apart, asked, packs)
     return True
 
 
-async def _run_claimed(database: Database, apart: Apart, record: Backtest, packs: Sequence[Pack]) -> None:
-    run = _Run(database, apart, record, packs, lambda _: None)
+async def _run_claimed(database: Database, apart: Apart, asked: Backtest, packs: Sequence[Pack]) -> None:
+    run = _Run(database, apart, asked, packs, lambda _: None)
     try:
-        tried = await _candidate(database, record.candidate, record.scope)
+        tried = await _candidate(database, asked.candidate, asked.scope)
     except Problem as problem:
         await run.settle("failed", error=str(problem))
         return
     try:
         await run.finished(tried, when_stopped="queued")
     except Problem as problem:
-        log.info("backtest_ended", backtest_id=str(record.backtest_id), why=str(problem))
+        log.info("backtest_ended", backtest_id=str(asked.backtest_id), why=str(problem))
     except Exception:
-        log.exception("backtest_failed", backtest_id=str(record.backtest_id))
+        log.exception("backtest_failed", backtest_id=str(asked.backtest_id))
 
 
 async def _is_alone(apart: Apart) -> bool:
@@ -138,22 +144,36 @@ def _record(request: Request, tried: Candidate) -> Backtest:
         scope=str(tried.scope),
         days=request.days,
         requested_at=utc_now(),
-        requested_by=request.requested_by,
+        requested_by=request.actor.name,
         progress=0.0,
         state="queued",
     )
 
 
+def deed_of(asked: Backtest, action: Action) -> Deed:
+    what = f"{asked.scope}, {asked.days} days"
+    return Deed(action, "backtest", str(asked.backtest_id), after_sha256=asked.candidate_sha256, reason=what)
+
+
 class _Run:
     """A record that runs, until it is settled one way or another."""
 
-    def __init__(self, database: Database, apart: Apart, record: Backtest, packs: Sequence[Pack], hear: Hear) -> None:
-        self._database, self._apart, self._record, self._packs, self._hear = database, apart, record, packs, hear
+    def __init__(
+        self,
+        database: Database,
+        apart: Apart,
+        asked: Backtest,
+        packs: Sequence[Pack],
+        hear: Hear,
+        actor: Actor = PORTBOOK,
+    ) -> None:
+        self._database, self._apart, self._asked, self._packs = database, apart, asked, packs
+        self._hear, self._actor = hear, actor
 
     async def finished(self, tried: Candidate, *, when_stopped: str = "cancelled") -> Result:
         """`when_stopped`: its state when this process stops it. Raises: TooManyFindings, Cancelled."""
         try:
-            result = await result_of(self._apart, tried, self._record.days, self._packs, utc_now(), self._note_progress)
+            result = await result_of(self._apart, tried, self._asked.days, self._packs, utc_now(), self._note_progress)
         except asyncio.CancelledError:
             await self._stopped(when_stopped)
             raise
@@ -168,18 +188,20 @@ class _Run:
 
     async def settle(self, state: str, **values: object) -> None:
         async with self._database.writing() as session:
-            await store.settle_record(session, self._record.backtest_id, state=state, finished_at=utc_now(), **values)
+            await store.settle_record(session, self._asked.backtest_id, state=state, finished_at=utc_now(), **values)
+            if state == "cancelled":
+                record(session, self._actor, deed_of(self._asked, Action.BACKTEST_CANCELLED))
 
     async def _stopped(self, state: str) -> None:
         if state == "queued":
             async with self._database.writing() as session:
                 again = {"state": "queued", "started_at": None, "progress": 0.0}
-                await store.settle_record(session, self._record.backtest_id, **again)
+                await store.settle_record(session, self._asked.backtest_id, **again)
         else:
             await self.settle(state)
 
     async def _note_progress(self, progress: float) -> None:
         async with self._database.writing() as session:
-            if not await store.note_progress(session, self._record.backtest_id, progress):
+            if not await store.note_progress(session, self._asked.backtest_id, progress):
                 raise Cancelled("it was cancelled while it ran")
         self._hear(progress)
