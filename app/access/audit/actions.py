@@ -9,3 +9,6 @@ class Action(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - likewise
     REQUEST_DENIED = "request_denied"  #: somebody known asked for what they may not do
     KNOBS_CHANGED = "knobs_changed"
+    FINDING_TRIAGED = "finding_triaged"
+    FINDING_ASSIGNED = "finding_assigned"
+    FINDING_COMMENTED = "finding_commented"
