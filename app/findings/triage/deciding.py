@@ -27,6 +27,8 @@ from app.problems import Conflict, InvalidRequest, NotFound
 
 #: Findings of one decision.
 BULK_MAX = 500
+#: So many that refuse are named in the sentence; `errors` has all.
+_SAID_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ async def decide_many(
             raise NotFound(f"{len(missing)} of the findings are not there", errors=_named(finding_ids, missing))
         judged = [(each, _refused(states[each], decision)) for each in finding_ids]
         if refusing := [(each, why) for each, why in judged if why]:
-            text = f"{len(refusing)} of {len(finding_ids)} refuse, and nothing was changed"
+            first = "; ".join(f"{each}: {why}" for each, why in refusing[:_SAID_MAX])
+            text = f"{len(refusing)} of {len(finding_ids)} refuse, and nothing was changed: {first}"
             raise Conflict(text, errors=_named(finding_ids, refusing))
         await _change(session, actor, there, decision, ("finding_bulk", bulk), now)
     return bulk
