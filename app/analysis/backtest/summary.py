@@ -112,7 +112,7 @@ class Summary:
         if not judged:
             return FalsePositives("no triaged findings yet", 0)
         sides = (self._triaged(judged, current), self._triaged(judged, candidate))
-        return FalsePositives("of the findings of the period that people have judged", len(judged), *sides)
+        return FalsePositives("of the findings of the period that people have closed", len(judged), *sides)
 
     def agreement(self) -> Agreement:
         """Findings of earlier days are left out: their heaviest judgement may be one of these days, or of none."""
