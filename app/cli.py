@@ -17,6 +17,7 @@ from app.analysis.software_cli import software_app
 from app.audit_cli import audit_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
+from app.finding_cli import finding_app
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 from app.operators_cli import operators_app, tokens_app
@@ -45,6 +46,7 @@ app.add_typer(software_app, name="software")
 app.add_typer(flows_app, name="flows")
 app.add_typer(audit_app, name="audit")
 app.add_typer(role_app, name="role")
+app.add_typer(finding_app, name="finding")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
@@ -166,13 +168,16 @@ def findings(
     token: Token = "",
     ca_file: CaFile = None,
     severity: Annotated[list[str] | None, typer.Option(help="high, medium, low; several times")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Several times; all open ones without it")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
 ) -> None:
     """Show findings with their evidence, heaviest first."""
-    from app.findings.terminal import show_findings
+    from app.findings.terminal import api_client, show_findings
 
-    show_findings(console, url=url, token=token, ca_file=ca_file, severity=severity or [], limit=limit, as_json=as_json)
+    wanted = {"severity": severity or [], "state": state or [], "limit": limit}
+    with api_client(url, token, ca_file) as client:
+        show_findings(console, client, wanted, as_json=as_json)
 
 
 @app.command()

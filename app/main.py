@@ -37,6 +37,7 @@ from app.collection.packs import PACKS_DIR, load_packs
 from app.database import Database, DataError
 from app.detection.knobs import Knobs
 from app.findings import api as findings_api
+from app.findings.triage import api as triage_api
 from app.fleet import api as fleet_api
 from app.fleet.nodes import NodeKeys
 from app.flows import api as flows_api
@@ -110,6 +111,7 @@ _APIS = (
     fleet_api,
     observations_api,
     findings_api,
+    triage_api,
     drift_api,
     coverage_api,
     tuning_api,

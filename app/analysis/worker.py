@@ -28,8 +28,8 @@ from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
 from app.detection.windows_events import process_id
 from app.findings.again.store import judge_again
+from app.findings.keeping import NewFinding, open_findings, withdraw
 from app.findings.roll_outs import gather_roll_outs
-from app.findings.store import NewFinding, open_findings, withdraw
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
 from app.observations.originals import INFLATED_MAX_BYTES, Original, Originals

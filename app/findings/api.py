@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -11,11 +11,13 @@ from pydantic import BaseModel
 from app.access.actor import Actor
 from app.access.api import Reading, may
 from app.access.duties import Permission
+from app.database import ReadSession
 from app.detection.behaviour import Platform
 from app.detection.deviation import Analytic, Severity, Spread
 from app.findings import store
 from app.findings.models import Finding, FleetFinding
 from app.findings.quotes import Quote, quote
+from app.findings.states import State
 from app.findings.store import Listed, ListedFleet
 from app.fleet.models import Role
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
@@ -27,6 +29,8 @@ router = APIRouter(prefix="/findings", tags=["findings"])
 fleet_router = APIRouter(prefix="/fleet-findings", tags=["findings"], dependencies=[may(Permission.READ)])
 
 Reader = Annotated[Actor, may(Permission.READ, heeds_roles=True)]
+States = Annotated[list[State] | None, Query(description="several times for several")]
+IsOpen = Annotated[bool | None, Query(description="whether a person has something to do")]
 
 SORTS = {
     "score": Sorting(Finding.score, Finding.finding_id, int, uuid),
@@ -53,7 +57,11 @@ class EvidenceOut(BaseModel):
 
 class FindingOut(BaseModel):
     finding_id: UUID
-    state: str
+    state: State
+    is_open: bool
+    """Whether a person has something to do."""
+    assignee: str | None
+    """The operator whose work it is."""
     severity: Severity
     score: int
     technique: str = "T1571"
@@ -71,6 +79,16 @@ class FindingOut(BaseModel):
     first_seen_at: datetime
     last_seen_at: datetime
     days_seen: int
+    due_since: datetime | None
+    """When it was last reopened. Both times count from then, or from its opening."""
+    acknowledged_at: datetime | None
+    """When a person first gave it a state."""
+    closed_at: datetime | None
+    """When a person closed it; null while it is open, excepted or withdrawn."""
+    seconds_to_acknowledge: int | None
+    seconds_to_close: int | None
+    exception_id: UUID | None
+    """What covers it while it is excepted."""
 
 
 class FleetNode(BaseModel):
@@ -81,7 +99,8 @@ class FleetNode(BaseModel):
 
 class FleetFindingOut(BaseModel):
     fleet_finding_id: UUID
-    state: str
+    state: State
+    is_open: bool
     spread: Spread
     severity: Severity
     score: int
@@ -103,7 +122,11 @@ class FleetFindingOut(BaseModel):
 async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     session: Reading,
     actor: Reader,
-    state: Literal["open", "withdrawn"] = "open",
+    state: States = None,
+    is_open: IsOpen = None,
+    assignee: Annotated[
+        str | None, Query(max_length=127, description="operator whose work it is; - for nobody")
+    ] = None,
     severity: Annotated[list[Severity] | None, Query()] = None,
     analytic: Analytic | None = None,
     node_id: int | None = None,
@@ -115,15 +138,16 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[FindingOut]:
-    """Deviations that a person must judge, heaviest first."""
+    """Deviations that a person must judge, heaviest first; without `state` and `is_open` those that are open."""
     wanted: list[tuple[Any, Any]] = [
-        (Finding.state, state),
         (Finding.analytic, analytic),
         (Finding.node_id, node_id),
         (Role.name, role),
         (Behaviour.name, program),
     ]
     conditions = [column == value for column, value in wanted if value is not None]
+    conditions += _in_states(Finding, state, is_open=is_open)
+    conditions += [store.assigned_to(assignee)] if assignee else []
     conditions += [Finding.severity.in_(severity)] if severity else []
     conditions += [Finding.opened_at >= since] if since else []
     conditions += [] if members else [store.stands_alone()]
@@ -137,7 +161,7 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
 
 @router.get("/{finding_id}")
 async def get_finding(session: Reading, actor: Reader, finding_id: UUID) -> FindingOut:
-    return finding_out(await _find(session, actor, finding_id))
+    return finding_out(await found_finding(session, actor, finding_id))
 
 
 @router.get("/{finding_id}/rows")
@@ -146,11 +170,12 @@ async def get_finding_rows(session: Reading, actor: Reader, finding_id: UUID) ->
 
     Each names its batch and the SHA-256 of the stored bytes, so that it can be checked.
     """
-    finding, *_ = await _find(session, actor, finding_id)
+    finding, *_ = await found_finding(session, actor, finding_id)
     return await quote(session, finding.node_id, finding.behaviour_id)
 
 
-async def _find(session: Reading, actor: Actor, finding_id: UUID) -> Listed:
+async def found_finding(session: ReadSession, actor: Actor, finding_id: UUID) -> Listed:
+    """Raises: NotFound, also for nodes of roles that the actor may not see."""
     found = await store.find_finding(session, finding_id, actor.roles)
     if found is None:
         raise NotFound(f"no finding {finding_id}")
@@ -160,7 +185,8 @@ async def _find(session: Reading, actor: Actor, finding_id: UUID) -> Listed:
 @fleet_router.get("")
 async def list_fleet_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     session: Reading,
-    state: Literal["open", "withdrawn"] = "open",
+    state: States = None,
+    is_open: IsOpen = None,
     severity: Annotated[list[Severity] | None, Query()] = None,
     spread: Spread | None = None,
     platform: Platform | None = None,
@@ -170,14 +196,17 @@ async def list_fleet_findings(  # noqa: PLR0913, PLR0917 - filters of a list
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[FleetFindingOut]:
-    """The same new behaviour on many nodes within a day: one finding in place of many, heaviest first."""
+    """The same new behaviour on many nodes within a day: one finding in place of many, heaviest first.
+
+    Without `state` and `is_open` those that are open.
+    """
     wanted: list[tuple[Any, Any]] = [
-        (FleetFinding.state, state),
         (FleetFinding.spread, spread),
         (Behaviour.platform, platform),
         (Behaviour.name, program),
     ]
     conditions = [column == value for column, value in wanted if value is not None]
+    conditions += _in_states(FleetFinding, state, is_open=is_open)
     conditions += [FleetFinding.severity.in_(severity)] if severity else []
     conditions += [FleetFinding.opened_at >= since] if since else []
     pages = keyset(sort, cursor, FLEET_SORTS)
@@ -189,10 +218,7 @@ async def list_fleet_findings(  # noqa: PLR0913, PLR0917 - filters of a list
 
 @fleet_router.get("/{fleet_finding_id}")
 async def get_fleet_finding(session: Reading, fleet_finding_id: UUID) -> FleetFindingOut:
-    rows = await store.list_fleet_findings(session, [FleetFinding.fleet_finding_id == fleet_finding_id], [], 1)
-    if not rows:
-        raise NotFound(f"no fleet finding {fleet_finding_id}")
-    return (await _fleet_findings_out(session, rows))[0]
+    return await fleet_finding_out(session, fleet_finding_id)
 
 
 @fleet_router.get("/{fleet_finding_id}/nodes")
@@ -207,7 +233,15 @@ async def list_fleet_finding_nodes(
     return Page(items=[finding_out(row) for row in rows[:limit]], next=following)
 
 
-async def _fleet_findings_out(session: Reading, rows: Sequence[ListedFleet]) -> list[FleetFindingOut]:
+async def fleet_finding_out(session: ReadSession, fleet_finding_id: UUID) -> FleetFindingOut:
+    """Raises: NotFound."""
+    rows = await store.list_fleet_findings(session, [FleetFinding.fleet_finding_id == fleet_finding_id], [], 1)
+    if not rows:
+        raise NotFound(f"no fleet finding {fleet_finding_id}")
+    return (await _fleet_findings_out(session, rows))[0]
+
+
+async def _fleet_findings_out(session: ReadSession, rows: Sequence[ListedFleet]) -> list[FleetFindingOut]:
     first = await store.first_nodes(session, [fleet.fleet_finding_id for fleet, _ in rows], FIRST_NODES)
     names = ("node_id", "hostname", "first_seen_at")
     return [
@@ -223,6 +257,14 @@ async def _fleet_findings_out(session: Reading, rows: Sequence[ListedFleet]) -> 
 
 
 def finding_out(row: Listed) -> FindingOut:
-    finding, behaviour, node, role = row
+    finding, behaviour, node, role, assignee = row
     named: dict[str, Any] = {name: getattr(finding, name) for name in FindingOut.model_fields if hasattr(finding, name)}
-    return FindingOut(**named, hostname=node.hostname, role=role, behaviour=BehaviourOut.of(behaviour))
+    of_node = {"hostname": node.hostname, "role": role, "assignee": assignee}
+    return FindingOut(**named, **of_node, behaviour=BehaviourOut.of(behaviour))
+
+
+def _in_states(table: type[Finding | FleetFinding], states: list[State] | None, *, is_open: bool | None) -> list[Any]:
+    chosen = [table.state.in_(states)] if states else []
+    if is_open is None and not states:
+        is_open = True
+    return chosen if is_open is None else [*chosen, table.is_open.is_(is_open)]

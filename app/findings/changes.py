@@ -1,5 +1,6 @@
 """Changes the state of findings, each with a row that says who, when and why, in the caller's transaction."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,11 +26,24 @@ class StateChange:
     exception_id: UUID | None = None
     reference: str = ""
 
+    @property
+    def leaves(self) -> bool:
+        """Whether nobody has anything to do any more."""
+        return self.before in OPEN and self.after not in OPEN
+
 
 async def change_states(session: WriteSession, actor: Actor, changes: Sequence[StateChange], now: datetime) -> None:
-    """The findings must be locked by this transaction, and in the state `before`."""
+    """The findings must be locked by this transaction, and in the state `before`.
+
+    A fleet finding loses members that are no longer open, and with the last of them gets their state.
+    """
+    alike: dict[tuple[bool, State, UUID | None], list[StateChange]] = defaultdict(list)
     for each in changes:
-        await store.set_state(session, each.finding_id, _values(actor, each, now))
+        alike[each.leaves, each.after, each.exception_id].append(each)
+    for (leaves, after, _), those in alike.items():
+        fleets = await store.set_states(session, [each.finding_id for each in those], _values(actor, those[0], now))
+        for fleet, members in fleets.items() if leaves else ():
+            await store.leave_fleet(session, fleet, members, after)
     await store.insert_changes(session, [_row(actor, each, now) for each in changes])
 
 
@@ -41,7 +55,7 @@ def _values(actor: Actor, change: StateChange, now: datetime) -> dict[str, Any]:
         "closed_at": now if change.after in CLOSED else None,
     }
     if change.after is State.REOPENED:
-        return values | {"due_since": now, "acknowledged_at": None}
+        return values | {"due_since": now, "acknowledged_at": None, "fleet_finding_id": None}
     return values | ({"acknowledged_at": store.first_of_acknowledged(now)} if actor.operator_id else {})
 
 

@@ -57,6 +57,8 @@ class Finding(Table):
         ),
         Index("ix_findings_score_finding_id", "score", "finding_id"),
         Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
+        Index("ix_findings_assignee_id", "assignee_id", postgresql_where="assignee_id IS NOT NULL"),
+        Index("ix_findings_signer_peer_scope", "signer", "peer_scope", postgresql_where="is_open AND signer <> ''"),
         CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
         Index("ix_findings_behaviour_id_severity", "behaviour_id", "severity", postgresql_where="is_open"),
         Index(
@@ -127,6 +129,18 @@ class Finding(Table):
     )
     closed_at: Mapped[datetime | None] = mapped_column(INSTANT, doc="null unless closed by a person")
 
+    @property
+    def seconds_to_acknowledge(self) -> int | None:
+        return self._seconds_until(self.acknowledged_at)
+
+    @property
+    def seconds_to_close(self) -> int | None:
+        return self._seconds_until(self.closed_at)
+
+    def _seconds_until(self, then: datetime | None) -> int | None:
+        """Since it was opened, or last reopened."""
+        return int((then - (self.due_since or self.opened_at)).total_seconds()) if then else None
+
 
 class FindingChange(Table):
     """Something that happened to a finding: another state, an assignment, a comment. Never rewritten, never deleted."""
@@ -138,9 +152,12 @@ class FindingChange(Table):
         CheckConstraint(f"to_state IN ({_listed(State)})", name="state"),
         CheckConstraint("actor_name ~ '\\S' AND reason ~ '\\S'", name="who_and_why"),
         CheckConstraint(
-            f"to_state NOT IN ({_listed(CLOSED)}) OR (checks IS NOT NULL AND operator_id IS NOT NULL)", name="closing"
+            f"to_state NOT IN ({_listed(CLOSED)})"
+            " OR (operator_id IS NOT NULL AND coalesce(closing_checks_are_complete(checks), false))",
+            name="closing",
         ),
         Index("ix_finding_changes_finding_id", "finding_id", "change_id"),
+        Index("ix_finding_changes_at", "at"),
     )
 
     change_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -190,7 +207,9 @@ class FleetFinding(Table):
     score: Mapped[int] = mapped_column(SmallInteger)
     analytic: Mapped[str] = mapped_column(Text, doc="MITRE ATT&CK analytic id")
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, doc="[{reason, points, text}]")
-    nodes: Mapped[int] = mapped_column(Integer, doc="open findings that belong to it, each of another node")
+    nodes: Mapped[int] = mapped_column(
+        Integer, doc="open findings that belong to it, each of another node; of a closed one, how many there were"
+    )
     opened_at: Mapped[datetime] = mapped_column(INSTANT)
     judged_at: Mapped[datetime] = mapped_column(INSTANT)
     first_seen_at: Mapped[datetime] = mapped_column(INSTANT, doc="when the first of its nodes came to show it")
@@ -213,5 +232,61 @@ CREATE TRIGGER finding_changes_table_is_kept BEFORE TRUNCATE ON finding_changes
 FOR EACH STATEMENT EXECUTE FUNCTION finding_changes_are_kept()
 """
 
-for _statement in (GUARD_FUNCTION, GUARD_ROWS, GUARD_TABLE):
-    event.listen(FindingChange.__table__, "after_create", DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
+#: Each of the five is `{"checked": true, "note": TEXT}` or `{"unknown": TEXT}`, and there is nothing else.
+CHECKS_FUNCTION = r"""
+CREATE FUNCTION closing_checks_are_complete(checks jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT jsonb_typeof(checks) = 'object'
+     AND checks - ARRAY['process', 'user', 'host', 'destination', 'justification'] = '{}'
+     AND bool_and(coalesce(jsonb_typeof(said) = 'string' AND said #>> '{}' ~ '\S' AND each = whole, false))
+  FROM (
+    SELECT checks -> name AS each, coalesce(checks -> name -> 'note', checks -> name -> 'unknown') AS said,
+           CASE WHEN checks -> name ? 'unknown' THEN jsonb_build_object('unknown', checks -> name -> 'unknown')
+                ELSE jsonb_build_object('checked', true, 'note', checks -> name -> 'note') END AS whole
+    FROM unnest(ARRAY['process', 'user', 'host', 'destination', 'justification']) AS name
+  ) AS stated
+$$
+"""
+#: Held against each other at commit: the state of a finding, and what its rows say became of it since it was open.
+CHANGES_FUNCTION = """
+CREATE FUNCTION finding_states_have_their_changes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  now_in text := (SELECT state FROM findings WHERE finding_id = NEW.finding_id);
+  told text;
+  whole boolean;
+BEGIN
+  SELECT (array_agg(to_state ORDER BY change_id DESC))[1], bool_and(from_state IS NOT DISTINCT FROM before)
+  INTO told, whole
+  FROM (SELECT change_id, from_state, to_state, lag(to_state, 1, 'open') OVER (ORDER BY change_id) AS before
+        FROM finding_changes WHERE finding_id = NEW.finding_id AND kind = 'state') AS changes;
+  IF now_in IS DISTINCT FROM coalesce(told, 'open') OR NOT coalesce(whole, true) THEN
+    RAISE EXCEPTION 'finding %: its state (%) is not what its changes say (%)', NEW.finding_id, now_in, told
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END $$
+"""
+STATES_CHANGED = """
+CREATE CONSTRAINT TRIGGER findings_states_have_their_changes AFTER UPDATE OF state ON findings
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.state <> NEW.state)
+EXECUTE FUNCTION finding_states_have_their_changes()
+"""
+STATES_BEGUN = """
+CREATE CONSTRAINT TRIGGER findings_begin_open AFTER INSERT ON findings
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.state <> 'open')
+EXECUTE FUNCTION finding_states_have_their_changes()
+"""
+STATES_TOLD = """
+CREATE CONSTRAINT TRIGGER finding_changes_are_true AFTER INSERT ON finding_changes
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.kind = 'state')
+EXECUTE FUNCTION finding_states_have_their_changes()
+"""
+
+_DDL = (
+    (Finding, "before_create", (CHANGES_FUNCTION,)),
+    (Finding, "after_create", (STATES_CHANGED, STATES_BEGUN)),
+    (FindingChange, "before_create", (CHECKS_FUNCTION,)),
+    (FindingChange, "after_create", (GUARD_FUNCTION, GUARD_ROWS, GUARD_TABLE, STATES_TOLD)),
+)
+for _table, _when, _statements in _DDL:
+    for _statement in _statements:
+        event.listen(_table.__table__, _when, DDL(_statement.replace("%", "%%")))  # type: ignore[no-untyped-call]

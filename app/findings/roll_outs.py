@@ -6,11 +6,12 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from app.database import WriteSession
-from app.detection.deviation import Evidence, Severity
+from app.detection.deviation import Evidence, Severity, Spread
 from app.detection.knobs import Knobs
 from app.detection.roll_out import RollOut, Spreading, gather, judge_roll_out
 from app.findings import store
 from app.findings.models import Finding, FleetFinding
+from app.findings.states import WITHDRAWABLE, State
 
 
 async def gather_roll_outs(session: WriteSession, behaviours: Collection[UUID], knobs: Knobs, now: datetime) -> None:
@@ -27,9 +28,12 @@ async def _gather(session: WriteSession, behaviour_id: UUID, knobs: Knobs, now: 
     wave = await store.wave_of(session, fleet, knobs.roll_outs.nodes) if fleet else None
     rolled = gather(wave, await store.loose_findings(session, behaviour_id), knobs.roll_outs)
     if fleet:
-        fleet.nodes -= await store.release(session, fleet.fleet_finding_id, rolled.spread if rolled else None)
+        stays = rolled or State(fleet.state) not in WITHDRAWABLE  # whoever works on it keeps it, and its nodes
+        kept = rolled.spread if rolled else Spread.UNSIGNED if stays else None
+        fleet.nodes -= await store.release(session, fleet.fleet_finding_id, kept)
         fleet.judged_at = now
-        fleet.state, fleet.is_open = ("open", True) if rolled else ("withdrawn", False)
+        if not stays:
+            fleet.state, fleet.is_open = State.WITHDRAWN.value, False
     if rolled:
         await _take_in(session, fleet or _begun(behaviour_id, rolled, now), rolled, knobs)
 

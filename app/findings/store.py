@@ -1,10 +1,10 @@
 """The SQL of findings."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -15,167 +15,72 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
     bindparam,
     case,
     func,
-    or_,
+    insert,
+    literal,
+    literal_column,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import defer
 
+from app.access.models import Operator
 from app.database import ReadSession, WriteSession
-from app.detection.addresses import PeerScope
-from app.detection.context import Signer
-from app.detection.deviation import Deviation, Severity, Spread
-from app.detection.expectations import UNKNOWN_SIGNER
+from app.detection.deviation import Severity, Spread
 from app.detection.roll_out import Loose, Wave, takes_in
 from app.findings.models import Finding, FindingChange, FleetFinding
+from app.findings.states import State
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
-
-class Where(Protocol):
-    """The queue entry a finding came from."""
-
-    node_id: Any
-    role_id: Any
-    day: Any
-    batch_day: Any
-    batch_id: Any
-    again: Any
+#: Names the lock in PostgreSQL, any number that is ours alone.
+TURN_LOCK = 0x66696E64
 
 
-@dataclass(frozen=True, slots=True)
-class NewFinding:
-    where: Where
-    deviation: Deviation
-    first_seen_at: datetime
-    line_number: int
-    row_number: int
-    process_id: int | None = None
-    start_source: str = ""  #: which event told how the process began; empty if none did
-    knobs_version: int = 0
-    signer: Signer = UNKNOWN_SIGNER
-    peer_scope: PeerScope = PeerScope.UNKNOWN
+async def take_turn(session: WriteSession) -> None:
+    """Whoever changes many findings waits for who does so now: orders of locks cannot cross, so nobody is sent away."""
+    await session.execute(select(func.pg_advisory_xact_lock(TURN_LOCK)))
 
 
-#: What goes together in a finding: a judgement and the row that it quotes.
-_OF_A_JUDGEMENT = (
-    *("role_id", "score", "severity", "evidence", "process_id", "start_source", "knobs_version"),
-    *("batch_day", "batch_id", "line_number", "row_number"),
-    *("trust", "signer", "peer_scope"),
-)
+Pair = tuple[int, UUID]  #: node, behaviour
+
+#: Spelled out, so that PostgreSQL sees that the index of living findings has them all.
+_IS_LIVING = Finding.state != literal_column("'withdrawn'")
 
 
-async def open_findings(session: WriteSession, found: Sequence[NewFinding], now: datetime) -> None:
-    """Open what is new. What is open already is seen again: it keeps its opening and its heaviest judgement.
-
-    A second judgement of the same day takes the place of the first, for it was asked for by better evidence. Of other
-    days the gravest kind stays, so that a program which somebody exchanged later does not hide in a roll-out. Whatever
-    was judged while the node had another role gives way.
-    """
-    for each in found:
-        added = insert(Finding).values(_row(each, now))
-        same_day = added.excluded.day == Finding.day
-        moved = and_(added.excluded.role_id != Finding.role_id, added.excluded.day > Finding.day)
-        replaces = or_(same_day, added.excluded.score > Finding.score, moved)
-        judged = {
-            name: case((replaces, getattr(added.excluded, name)), else_=getattr(Finding, name))
-            for name in _OF_A_JUDGEMENT
-        }
-        graver = _rank(added.excluded.spread) > _rank(Finding.spread)
-        judged["spread"] = case((or_(same_day, graver), added.excluded.spread), else_=Finding.spread)
-        seen_again = {
-            "day": func.greatest(added.excluded.day, Finding.day),
-            "last_seen_at": func.greatest(added.excluded.last_seen_at, Finding.last_seen_at),
-            "days_seen": Finding.days_seen + case((same_day, 0), else_=1),
-            "judged_at": added.excluded.judged_at,
-        }
-        statement = added.on_conflict_do_update(
-            index_elements=[Finding.node_id, Finding.behaviour_id],
-            index_where=text("state <> 'withdrawn'"),
-            set_=judged | seen_again,
-        )
-        await session.execute(statement)
-
-
-def _rank(spread: Any) -> Any:
-    return func.array_position(bindparam(None, [each.value for each in Spread], ARRAY(Text)), spread)
-
-
-_WITHDRAW = text(
-    """
-    UPDATE findings f SET state = 'withdrawn', is_open = false, judged_at = :now
-    FROM unnest(:nodes, :behaviours) AS light(node_id, behaviour_id)
-    WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.is_open AND f.day = :day
-    RETURNING f.behaviour_id
-    """
-).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
-
-
-async def withdraw(session: WriteSession, day: date, light: Collection[tuple[int, UUID]], now: datetime) -> set[UUID]:
-    """(node, behaviour) pairs that weigh too little; those that a first judgement of the day opened go.
-
-    Returns the behaviours of which any went.
-    """
-    if not light:
-        return set()
-    nodes, behaviours = (list(column) for column in zip(*light, strict=True))
-    values = {"day": day, "nodes": nodes, "behaviours": behaviours, "now": now}
-    return set(await session.scalars(_WITHDRAW, values))
+async def lock_living(session: WriteSession, pairs: Collection[Pair], *conditions: Any) -> Sequence[Finding]:
+    """The living findings of (node, behaviour) pairs, without their evidence."""
+    if not pairs:
+        return ()
+    await take_turn(session)
+    nodes, behaviours = (list(column) for column in zip(*pairs, strict=True))
+    wanted = func.unnest(literal(nodes, ARRAY(BigInteger)), literal(behaviours, ARRAY(Uuid)))
+    of = wanted.table_valued("node_id", "behaviour_id").render_derived(name="w")
+    query = select(Finding).join(of, and_(Finding.node_id == of.c.node_id, Finding.behaviour_id == of.c.behaviour_id))
+    query = query.where(_IS_LIVING, *conditions).with_for_update(of=Finding).options(defer(Finding.evidence))
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
 _SOURCES = text(
     """
     SELECT f.node_id, f.behaviour_id, f.start_source FROM findings f
     JOIN unnest(:nodes, :behaviours) AS w(node_id, behaviour_id) USING (node_id, behaviour_id)
-    WHERE f.is_open AND f.day = :day
+    WHERE f.state <> 'withdrawn' AND f.day = :day
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
 
 
-async def start_sources(
-    session: WriteSession, day: date, wanted: Collection[tuple[int, UUID]]
-) -> dict[tuple[int, UUID], str]:
-    """(node, behaviour) → which event told how the process of its open finding began; empty if none did."""
+async def start_sources(session: WriteSession, day: date, wanted: Collection[Pair]) -> dict[Pair, str]:
+    """(node, behaviour) → which event told how the process of its living finding began; empty if none did."""
     if not wanted:
         return {}
     nodes, behaviours = (list(column) for column in zip(*wanted, strict=True))
     found = await session.execute(_SOURCES, {"day": day, "nodes": nodes, "behaviours": behaviours})
     return {(node, behaviour): source for node, behaviour, source in found}
-
-
-def _row(each: NewFinding, now: datetime) -> dict[str, Any]:
-    deviation = each.deviation
-    return {
-        "finding_id": uuid4(),
-        "node_id": each.where.node_id,
-        "role_id": each.where.role_id,
-        "behaviour_id": deviation.behaviour.behaviour_id,
-        "severity": deviation.severity.value,
-        "score": deviation.score,
-        "analytic": deviation.analytic.value,
-        "evidence": [asdict(line) for line in deviation.evidence],
-        "knobs_version": each.knobs_version,
-        "new_to_peers": deviation.new_to_peers,
-        "spread": deviation.spread.value,
-        "day": each.where.day,
-        "opened_at": now,
-        "judged_at": now,
-        "first_seen_at": each.first_seen_at,
-        "last_seen_at": each.first_seen_at,
-        "batch_day": each.where.batch_day,
-        "batch_id": each.where.batch_id,
-        "line_number": each.line_number,
-        "row_number": each.row_number,
-        "process_id": each.process_id,
-        "trust": each.signer.trust.value,
-        "signer": each.signer.name,
-        "peer_scope": each.peer_scope.value,
-        "start_source": each.start_source,
-    }
 
 
 #: Whatever the size of a roll-out, so many of the findings in no fleet finding are looked at, the newest first.
@@ -213,17 +118,18 @@ _RELEASE = text(
     FROM unnest(:open, :spreads) AS leaving(is_open, spread)
     WHERE n.fleet_finding_id = :fleet AND n.is_open = leaving.is_open AND n.spread = leaving.spread
       AND (n.is_open OR n.state = 'withdrawn')
+    RETURNING n.is_open
     """
 ).bindparams(bindparam("open", type_=ARRAY(Boolean)), bindparam("spreads", type_=ARRAY(Text)))
 
 
 async def release(session: WriteSession, fleet: UUID, kept: Spread | None) -> int:
-    """Let go the members that were withdrawn, and those that `kept` does not cover. Returns how many."""
+    """Let go the members that were withdrawn, and open ones that `kept` does not cover. Returns how many were open."""
     gone = [(False, each) for each in Spread]
     gone += [(True, each) for each in Spread if kept is None or not takes_in(kept, each)]
     is_open, spreads = zip(*gone, strict=True)
     values = {"fleet": fleet, "open": list(is_open), "spreads": [each.value for each in spreads]}
-    return (await session.execute(_RELEASE, values)).rowcount  # type: ignore[attr-defined, no-any-return]
+    return sum(await session.scalars(_RELEASE, values))
 
 
 _WAVE = text(
@@ -276,29 +182,49 @@ async def gravest_member(session: WriteSession, fleet: UUID) -> Finding:
     return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
-Listed = Row[Finding, Behaviour, Node, str]
+Listed = Row[Finding, Behaviour, Node, str, str | None]
 
 
 async def list_findings(
     session: ReadSession, conditions: Sequence[Any], order: Sequence[Any], limit: int
 ) -> Sequence[Listed]:
+    """Each with its behaviour, node, and the names of its role and of whose work it is."""
     query = (
-        select(Finding, Behaviour, Node, Role.name)
+        select(Finding, Behaviour, Node, Role.name, Operator.name)
         .join(Behaviour, Behaviour.behaviour_id == Finding.behaviour_id)
         .join(Node, Node.node_id == Finding.node_id)
         .join(Role, Role.role_id == Node.role_id)
+        .outerjoin(Operator, Operator.operator_id == Finding.assignee_id)
     )
     return (await session.execute(query.where(*conditions).order_by(*order).limit(limit))).all()
 
 
 async def lock_findings(session: WriteSession, conditions: Sequence[Any]) -> Sequence[Finding]:
     """In one order, so that two who change many at once follow each other."""
+    await take_turn(session)
     query = select(Finding).where(*conditions).order_by(Finding.finding_id).with_for_update()
     return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
-async def set_state(session: WriteSession, finding_id: UUID, values: dict[str, Any]) -> None:
-    await session.execute(update(Finding).where(Finding.finding_id == finding_id).values(**values))
+async def set_states(session: WriteSession, finding_ids: Sequence[UUID], values: dict[str, Any]) -> Counter[UUID]:
+    """Returns the fleet findings that they belong to, with how many do."""
+    those = Finding.finding_id == any_(literal(list(finding_ids), ARRAY(Uuid)))
+    changed = update(Finding).where(those).values(**values)
+    members = changed.returning(Finding.fleet_finding_id).execution_options(synchronize_session=False)
+    return Counter(fleet for fleet in await session.scalars(members) if fleet)
+
+
+async def leave_fleet(session: WriteSession, fleet: UUID, members: int, state: State) -> None:
+    """So many open ones became no longer open. With the last of them, the fleet finding gets their state."""
+    left = FleetFinding.nodes - members
+    ends = left <= 0
+    values = {
+        "nodes": case((ends, FleetFinding.nodes), else_=left),
+        "state": case((ends, state.value), else_=FleetFinding.state),
+        "is_open": ~ends,
+    }
+    there = update(FleetFinding).where(FleetFinding.fleet_finding_id == fleet, FleetFinding.is_open)
+    await session.execute(there.values(**values).execution_options(synchronize_session=False))
 
 
 def first_of_acknowledged(now: datetime) -> Any:
@@ -318,6 +244,11 @@ def of_roles(roles: Collection[int] | None) -> list[ColumnElement[bool]]:
 def stands_alone() -> ColumnElement[bool]:
     """No fleet finding speaks for it."""
     return Finding.fleet_finding_id.is_(None)
+
+
+def assigned_to(name: str) -> ColumnElement[bool]:
+    """Whose work it is; `-` for nobody's."""
+    return Finding.assignee_id.is_(None) if name == "-" else Operator.name == name
 
 
 async def find_finding(session: ReadSession, finding_id: UUID, roles: Collection[int] | None = None) -> Listed | None:

@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,11 @@ TIMEOUT_SECONDS = 30.0
 FindingJson = dict[str, Any]
 
 
-def show_findings(  # noqa: PLR0913 - each is an option
-    console: Console,
-    *,
-    url: str,
-    token: str,
-    ca_file: Path | None,
-    severity: Sequence[str],
-    limit: int,
-    as_json: bool,
-) -> None:
-    """Raises: NotSignedIn, InvalidRequest with what the server said."""
-    with api_client(url, token, ca_file) as client:
-        wanted = {"severity": list(severity), "limit": limit}
-        page = get(client, "/api/v1/findings", wanted)
-        fleet = get(client, "/api/v1/fleet-findings", wanted)
+def show_findings(console: Console, client: httpx.Client, wanted: dict[str, Any], *, as_json: bool) -> None:
+    """`wanted`: filters of both lists, and `limit`. Raises: NotSignedIn, InvalidRequest with what the server said."""
+    limit = wanted["limit"]
+    page = get(client, "/api/v1/findings", wanted)
+    fleet = get(client, "/api/v1/fleet-findings", wanted)
     if as_json:
         print(json.dumps(page | {"fleet_findings": fleet["items"]}))  # noqa: T201
         return
@@ -89,8 +79,11 @@ def panel(found: FindingJson) -> Panel:
     head = Text.assemble(
         (f"{found['score']} {found['severity']}", style), f" · {found['technique']} / {found['analytic']}"
     )
-    where = Text(_nodes(found) if "first_nodes" in found else _node(found))
-    body = Group(Text(headline(found), style="bold"), where, evidence_table(found["evidence"]))
+    is_fleet = "first_nodes" in found
+    where = Text(_nodes(found) if is_fleet else _node(found))
+    name = f"fleet finding {found['fleet_finding_id']}" if is_fleet else f"finding {found['finding_id']}"
+    state = Text(f"{name}: {found['state'].replace('_', ' ')}", style="dim")
+    body = Group(Text(headline(found), style="bold"), where, evidence_table(found["evidence"]), state)
     return Panel(body, title=head, title_align="left", border_style=style)
 
 

@@ -13,10 +13,10 @@ from app.findings.models import Finding
 from app.findings.states import State
 from app.findings.store import lock_findings
 from tests.factories import Server, a_line, a_log, a_node, an_operator, an_outbound_row
+from tests.findings.found import CHECKS
 from tests.observations.stored import ask, node_of, tell
 
 ODD = "C:\\Users\\bob\\AppData\\Local\\Temp\\odd.exe"
-CHECKS = {"process": {"checked": True}}
 
 
 async def a_finding(server: Server) -> Finding:

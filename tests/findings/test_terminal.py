@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +6,6 @@ import httpx
 import pytest
 from rich.console import Console
 
-from app.findings import terminal
 from app.findings.terminal import api_client, get, headline, show_findings
 from app.problems import InvalidRequest, NotSignedIn
 
@@ -19,6 +17,8 @@ BEHAVIOUR = {
     "port": "5678",
 }
 FINDING = {
+    "finding_id": "0b0e6ed6-0000-4000-8000-000000000001",
+    "state": "acknowledged",
     "score": 72,
     "severity": "high",
     "technique": "T1571",
@@ -33,6 +33,7 @@ FINDING = {
     ],
 }
 FLEET_FINDING = {name: value for name, value in FINDING.items() if name not in {"hostname", "role"}} | {
+    "fleet_finding_id": "0b0e6ed6-0000-4000-8000-000000000002",
     "score": 34,
     "severity": "low",
     "nodes": 1060,
@@ -47,48 +48,41 @@ def client(status: int, document: Any) -> httpx.Client:
     return httpx.Client(transport=transport, base_url="https://portbook.test")
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    pages = {
-        "/api/v1/findings": {"items": [FINDING], "next": "more"},
-        "/api/v1/fleet-findings": {"items": [FLEET_FINDING], "next": None},
-    }
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=pages[request.url.path]))
-
-    def served(*_: object) -> httpx.Client:
-        return httpx.Client(transport=transport, base_url="https://portbook.test")
-
-    monkeypatch.setattr(terminal, "api_client", served)
-    return
+PAGES = {
+    "/api/v1/findings": {"items": [FINDING], "next": "more"},
+    "/api/v1/fleet-findings": {"items": [FLEET_FINDING], "next": None},
+}
+SERVED = httpx.Client(
+    transport=httpx.MockTransport(lambda request: httpx.Response(200, json=PAGES[request.url.path])),
+    base_url="https://portbook.test",
+)
 
 
-@pytest.mark.usefixtures("served")
 def test_a_finding_is_shown_with_its_points_and_what_could_not_be_seen() -> None:
     console = Console(record=True, width=100)
-    show_findings(console, url="", token="", ca_file=None, severity=[], limit=20, as_json=False)
+    show_findings(console, SERVED, {"limit": 20}, as_json=False)
     shown = console.export_text()
     assert "72 high · T1571 / AN0633" in shown
     assert "svchost.exe (netsvcs) connected out to tcp/5678" in shown
     assert "+43  Port is new [for] this program." in shown
     assert "·  Not available: bytes." in shown
+    assert "finding 0b0e6ed6-0000-4000-8000-000000000001: acknowledged" in shown
     assert "2 findings, and more." in shown
 
 
-@pytest.mark.usefixtures("served")
 def test_a_fleet_finding_is_shown_once_with_its_nodes_where_its_score_belongs() -> None:
     console = Console(record=True, width=140)
-    show_findings(console, url="", token="", ca_file=None, severity=[], limit=20, as_json=False)
+    show_findings(console, SERVED, {"limit": 20}, as_json=False)
     shown = console.export_text()
     assert "On 1,060 nodes, from 2026-11-20 09:00 UTC to 2026-11-20 11:00 UTC: LT-0001, LT-0002 and 1,058 more" in shown
     assert shown.index("LT-0033") < shown.index("1,060 nodes")
 
 
-@pytest.mark.usefixtures("served")
 def test_a_limit_is_of_both_kinds_together(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(record=True, width=140)
-    show_findings(console, url="", token="", ca_file=None, severity=[], limit=1, as_json=False)
+    show_findings(console, SERVED, {"limit": 1}, as_json=False)
     assert "1,060 nodes" not in console.export_text()
-    show_findings(console, url="", token="", ca_file=None, severity=[], limit=1, as_json=True)
+    show_findings(console, SERVED, {"limit": 1}, as_json=True)
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (document["items"], document["fleet_findings"]) == ([FINDING], [FLEET_FINDING])
 

@@ -41,3 +41,6 @@ class Action(StrEnum):
     AUDIT_LOG_READ = "audit_log_read"  #: somebody listed events of this log
     AUDIT_LOG_EXPORTED = "audit_log_exported"  #: somebody took lines of this log away
     CHAIN_CHECKED = "chain_checked"  #: the chain of this log was verified; `daily` by Portbook itself
+    FINDING_TRIAGED = "finding_triaged"  #: findings were given another state
+    FINDING_ASSIGNED = "finding_assigned"  #: a finding became somebody's work, or nobody's
+    FINDING_COMMENTED = "finding_commented"

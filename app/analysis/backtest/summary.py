@@ -21,6 +21,7 @@ from app.analysis.backtest.document import (
 from app.analysis.backtest.store import Key, StoredFinding
 from app.analysis.backtest.verdicts import Contrast, Found, Verdict, Verdicts
 from app.detection.deviation import Deviation, Evidence, Severity
+from app.findings.states import CLOSED, State
 
 EXAMPLES_MAX = 200
 PROGRAMS_MAX = 50
@@ -106,11 +107,12 @@ class Summary:
         )
 
     def false_positives(self) -> FalsePositives:
-        judged = {key: each.state for key, each in self._stored.items() if each.state != "open"}
+        """Only closings say what a finding was; what is open, excepted or handed on is not judged yet."""
+        judged = {key: each.state for key, each in self._stored.items() if each.state in CLOSED}
         if not judged:
             return FalsePositives("no triaged findings yet", 0)
         sides = (self._triaged(judged, current), self._triaged(judged, candidate))
-        return FalsePositives("of the findings of the period that people have judged", len(judged), *sides)
+        return FalsePositives("of the findings of the period that people have closed", len(judged), *sides)
 
     def agreement(self) -> Agreement:
         """Findings of earlier days are left out: their heaviest judgement may be one of these days, or of none."""
@@ -133,7 +135,7 @@ class Summary:
 
     def _triaged(self, judged: Mapping[Key, str], chosen: Chosen) -> Triaged:
         found = [judged[key] for key, each in self._pairs if key in judged and chosen(each)]
-        false = found.count("false_positive")
+        false = found.count(State.FALSE_POSITIVE.value)
         return Triaged(len(found), false, round(false / len(found), 4) if found else None)
 
     def _changes(self, pairs: list[Pair], hostnames: Mapping[int, str]) -> Changes:

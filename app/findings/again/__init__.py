@@ -1,1 +1,1 @@
-"""Open findings go back to the queue when something becomes known that may change their judgement."""
+"""Findings go back to the queue when something becomes known that may change their judgement."""

@@ -1,4 +1,4 @@
-"""The SQL that queues open findings to be judged again, with the rows that they quote."""
+"""The SQL that queues findings to be judged again, with the rows that they quote."""
 
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
@@ -23,8 +23,14 @@ ADD_TO_QUEUE = """
 _HAS_ROW = "EXISTS (SELECT FROM batches t WHERE (t.day, t.node_id, t.batch_id) = (g.batch_day, g.node_id, g.batch_id))"
 
 
-def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
-    """Queues open findings `f` of behaviours `b` with their rows, for the role that the node has now.
+#: Also what is excepted, for what it is excepted as may turn out wrong; and what was called false, for it may be
+#: graver than that. What was remediated is told by what comes later.
+_UNSETTLED = "g.state NOT IN ('withdrawn', 'remediated')"
+_OPEN = "g.is_open"
+
+
+def _judge_again(chosen: LiteralString, which: LiteralString = _UNSETTLED, **types: TypeEngine[Any]) -> TextClause:
+    """Queues findings `f` of behaviours `b` with their rows, for the role that the node has now.
 
     `chosen`: joins, conditions, perhaps a limit.
     """
@@ -34,7 +40,7 @@ def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, n.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
-      SELECT f.* FROM (SELECT * FROM findings g WHERE is_open AND {_HAS_ROW}) f
+      SELECT f.* FROM (SELECT * FROM findings g WHERE {which} AND {_HAS_ROW}) f
       JOIN (SELECT * FROM behaviours WHERE direction = ANY(:network)) b USING (behaviour_id)
       {chosen}
     ) f JOIN nodes n USING (node_id)
@@ -93,12 +99,12 @@ _OF_PROGRAMS = _judge_again(
     JOIN unnest(:platforms, :paths) AS p(platform, path) ON p.platform = b.platform AND p.path = b.path
     ORDER BY f.score DESC, f.finding_id LIMIT :most
     """,
-    platforms=Text(), paths=Text(),
+    _OPEN, platforms=Text(), paths=Text(),
 )  # fmt: skip
 
 
 async def judge_again(session: WriteSession, day: date, explained: Collection[tuple[int, str]]) -> None:
-    """Queue open findings of which something has just become known, as (node, what).
+    """Queue findings of which something has just become known, as (node, what).
 
     What is a program's normalised path, a bundle that it lies in, its service or launchd label, or EVERY_PROGRAM.
     Findings of the days beside count too: midnight may lie between a connection and what explains it.
@@ -111,7 +117,7 @@ async def judge_again(session: WriteSession, day: date, explained: Collection[tu
 async def judge_again_begun(
     session: WriteSession, began: Collection[tuple[int, int, str, datetime]], longest: timedelta
 ) -> None:
-    """Queue open findings of processes, as (node, process id, path, start), whose start has just become known.
+    """Queue findings of processes, as (node, process id, path, start), whose start has just become known.
 
     `longest`: how long after its start a connection may still be joined with it.
     """
@@ -122,7 +128,7 @@ async def judge_again_begun(
 
 
 async def judge_nodes_again(session: WriteSession, day: date, nodes: Collection[int], most: int) -> None:
-    """Queue the heaviest open findings of nodes of which something has become known, of the day and those beside it."""
+    """Queue the heaviest findings of nodes of which something has become known, of the day and those beside it."""
     if nodes:
         await session.execute(_OF_NODES, {"day": day, "nodes": sorted(nodes), "most": most})
 
@@ -135,7 +141,7 @@ async def judge_programs_again(session: WriteSession, programs: Collection[tuple
 
 
 async def judge_behaviours_again(session: WriteSession, first: date, pairs: Collection[tuple[int, UUID]]) -> None:
-    """Queue open findings of (node, behaviour) pairs that were seen on `first` or later."""
+    """Queue findings of (node, behaviour) pairs that were seen on `first` or later."""
     if pairs:
         nodes, behaviours = (list(column) for column in zip(*sorted(pairs), strict=True))
         await session.execute(_OF_BEHAVIOURS, {"first": first, "nodes": nodes, "behaviours": behaviours})

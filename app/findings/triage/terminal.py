@@ -1,0 +1,94 @@
+"""Triage on a terminal, as the API does it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.findings.terminal import answered, get, headline, panel
+from app.problems import InvalidRequest
+
+Json = dict[str, Any]
+
+
+def checks_from(checked: Iterable[str], unknown: Iterable[str]) -> Json | None:
+    """Reads e.g. `process=the updater`. None where nothing is said. Raises: InvalidRequest."""
+    said = [_named(each, lambda text: {"checked": True, "note": text}) for each in checked]
+    said += [_named(each, lambda text: {"unknown": text}) for each in unknown]
+    if len(dict(said)) < len(said):
+        raise InvalidRequest("one thing is checked or unknown, and said once")
+    return dict(said) or None
+
+
+def _named(text: str, made: Any) -> tuple[str, Json]:
+    name, equals, said = text.partition("=")
+    if not equals:
+        raise InvalidRequest(f"{text!r}: write it as process=what you found")
+    return name.strip(), made(said)
+
+
+def post(client: httpx.Client, path: str, body: Mapping[str, Any]) -> Json:
+    """Raises: NotSignedIn, InvalidRequest with what the server said."""
+    return answered(client, "POST", f"/api/v1/{path}", params={}, content=json.dumps(body).encode())
+
+
+def triage(client: httpx.Client, findings: Sequence[str], decision: Json, *, is_fleet: bool) -> Text:
+    """Returns a sentence on what was done."""
+    if is_fleet and len(findings) > 1:
+        raise InvalidRequest("one fleet finding at a time")
+    if is_fleet:
+        done = post(client, f"fleet-findings/{quote(findings[0], safe='')}/state", decision)
+        total = done["findings"]
+    elif len(findings) == 1:
+        post(client, f"findings/{quote(findings[0], safe='')}/state", decision)
+        total = 1
+    else:
+        total = post(client, "findings/bulk/state", decision | {"finding_ids": list(findings)})["findings"]
+    return Text(f"{total} finding{'' if total == 1 else 's'}: {decision['state']}")
+
+
+def show(console: Console, client: httpx.Client, finding_id: str, *, as_json: bool) -> None:
+    path = f"/api/v1/findings/{quote(finding_id, safe='')}"
+    finding, changes = get(client, path, {}), get(client, f"{path}/changes", {"limit": 500})["items"]
+    if as_json:
+        print(json.dumps(finding | {"changes": changes}))  # noqa: T201
+        return
+    console.print(panel(finding))
+    whose = f", the work of {finding['assignee']}" if finding["assignee"] else ""
+    console.print(Text(f"{finding['finding_id']}: {finding['state']}{whose}"), soft_wrap=True)
+    console.print(_timeline(changes))
+
+
+def _timeline(changes: Iterable[Json]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for each in changes:
+        at = each["at"][:16].replace("T", " ")
+        table.add_row(Text(at, style="dim"), Text(each["actor_name"]), Text(_what(each)), Text(each["reason"]))
+        for name, said in (each["checks"] or {}).items():
+            found = said["note"] if "note" in said else f"unknown: {said['unknown']}"
+            table.add_row("", "", Text(name, style="dim"), Text(found))
+    return table
+
+
+def _what(change: Json) -> str:
+    if change["kind"] == "state":
+        return f"{change['from_state']} → {change['to_state']}"
+    return f"→ {change['assignee'] or 'nobody'}" if change["kind"] == "assignment" else "says"
+
+
+def show_similar(console: Console, client: httpx.Client, finding_id: str, *, limit: int, as_json: bool) -> None:
+    path = f"/api/v1/findings/{quote(finding_id, safe='')}/similar"
+    groups: Any = get(client, path, {"limit": limit})
+    if as_json:
+        print(json.dumps(groups))  # noqa: T201
+        return
+    for group in groups:
+        console.print(Text(f"{group['total']:,} {group['words']}", style="bold"))
+        for each in group["findings"]:
+            line = f"  {each['finding_id']}  {each['score']} {each['severity']}  {each['hostname']}: {headline(each)}"
+            console.print(Text(line), soft_wrap=True)
