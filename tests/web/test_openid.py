@@ -21,6 +21,7 @@ SITE = "https://portbook.test"
 START = "/sign-in/openid?next=/%3Fdone%3Dnothing"
 #: What Canaille calls them: its subject, and its preferred_username.
 ADA, GRACE = ("ada-1815", "ada"), ("grace-1815", "grace")
+WHO_NEVER_CONSENTED = "hedy-1815"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ async def test_somebody_who_is_no_operator_hears_what_an_admin_must_do(portbook:
 
 async def test_a_refused_consent_signs_nobody_in(portbook: Server) -> None:
     async with a_browser(portbook) as browser:
-        address = await come_back(browser, GRACE[0], start="/sign-in/openid", answer="deny")
+        address = await come_back(browser, WHO_NEVER_CONSENTED, answer="deny")
         assert "error=access_denied" in address
         refused = await browser.get(address)
         assert (refused.status_code, await who(browser)) == (400, None)
