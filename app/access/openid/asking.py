@@ -27,10 +27,10 @@ class Question:
 async def ask(question: Question) -> dict[str, object]:
     """The JSON object that answers it. Raises: ProviderFailed."""
     try:
-        async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=SECONDS, follow_redirects=False) as client:
+        async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=None, follow_redirects=False) as client:
             return await _answer(client, question)
     except TimeoutError:
-        raise ProviderFailed(f"{question.about}: no answer within {SECONDS:.0f} seconds") from None
+        raise ProviderFailed(f"{question.about}: no answer within {SECONDS:g} seconds") from None
     except httpx.HTTPError as error:
         raise ProviderFailed(f"{question.about}: {type(error).__name__}") from None
 
