@@ -17,6 +17,8 @@ from app.access.administration import api as administration_api
 from app.access.api import may
 from app.access.duties import Permission
 from app.access.me import api as me_api
+from app.access.openid.provider import Provider
+from app.access.openid.registration import registration_of
 from app.access.sign_ins import Limits
 from app.agent_api import import_api
 from app.agent_api.bodies import Budget
@@ -91,6 +93,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.state.sign_in_limits = Limits(
         idle=timedelta(minutes=settings.sign_in_idle_minutes), in_all=timedelta(hours=settings.sign_in_hours)
     )
+    registration = registration_of(settings)
+    app.state.openid = Provider(registration) if registration else None
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)

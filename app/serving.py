@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from app.main import create_app
@@ -107,9 +108,10 @@ def _settle_memory() -> None:
 
 
 def _hand_down(settings: Settings, url: str) -> None:
-    values = settings.model_dump(mode="json", exclude={"database_url", "tls_hostnames"}, exclude_none=True)
+    values = settings.model_dump(exclude={"database_url", "tls_hostnames"}, exclude_none=True)
     for name, value in (values | {"database_url": url}).items():
-        os.environ[f"PORTBOOK_{name}".upper()] = str(value)  # noqa: TID251 - Settings reads it in the children
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        os.environ[f"PORTBOOK_{name}".upper()] = text  # noqa: TID251 - Settings reads it in the children
 
 
 def _config(settings: Settings, application: object) -> uvicorn.Config:

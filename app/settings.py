@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Le
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.urls import is_site, is_trustworthy
 
 MIB = 1024 * 1024
 
@@ -38,6 +40,15 @@ class Settings(BaseSettings):
     analyse: bool = True
     """Whether the web workers also judge; false where `portbook worker` runs beside them."""
 
+    public_url: str | None = None
+    """`https://…` as browsers reach Portbook; the provider sends them back to it."""
+    openid_issuer: str | None = None
+    """`https://…` of an OpenID Connect provider, exactly as it calls itself; operators may then sign in with it."""
+    openid_client_id: str | None = None
+    """What the provider calls Portbook."""
+    openid_client_secret: SecretStr | None = None
+    """How the provider knows that it is Portbook."""
+
     body_max_bytes: Annotated[int, Ge(1024)] = 16 * MIB
     """Longest request body as sent."""
     inflated_max_bytes: Annotated[int, Ge(1024)] = 64 * MIB
@@ -65,3 +76,25 @@ class Settings(BaseSettings):
     """How long a sign-in lasts at most, however busy."""
     log_json: bool | None = None
     """JSON lines; by default only when the log is not a terminal."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_site(cls, url: str | None) -> str | None:
+        if url is not None and not is_site(url.removesuffix("/")):
+            raise ValueError("must be https://HOST or https://HOST:PORT; http is for this very host, in trials")
+        return url.removesuffix("/") if url else None
+
+    @field_validator("openid_issuer")
+    @classmethod
+    def _is_trustworthy(cls, url: str | None) -> str | None:
+        if url is not None and not is_trustworthy(url, plain=True):
+            raise ValueError("must be an https address; http is for this very host, in trials")
+        return url
+
+    @model_validator(mode="after")
+    def _openid_is_whole(self) -> "Settings":
+        names = ("openid_issuer", "openid_client_id", "openid_client_secret")
+        missing = [name for name in (*names, "public_url") if not getattr(self, name)]
+        if missing and any(getattr(self, name) for name in names):
+            raise ValueError(f"sign-in with OpenID Connect also needs {', '.join(missing)}")
+        return self

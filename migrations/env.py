@@ -5,6 +5,7 @@ from sqlalchemy import Connection, create_engine, text
 
 import app.access.audit.models
 import app.access.models
+import app.access.openid.models
 import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
@@ -26,6 +27,7 @@ TABLES = (
     app.findings.models,
     app.access.models,
     app.access.audit.models,
+    app.access.openid.models,
     app.flows.models,
     app.software.models,
     app.tuning.models,

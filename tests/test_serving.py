@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 
 from app.postgres import ClusterBusy
 from app.postgres.folder import Folder
-from app.serving import any_database, certificate_of, listen, own_database
+from app.serving import _hand_down, any_database, certificate_of, listen, own_database
 from app.settings import Settings
 
 URL = "postgresql+psycopg://portbook:secret@db.test/portbook"
@@ -55,3 +55,19 @@ def test_without_one_a_certificate_is_made_in_the_data_folder(tmp_path: Path) ->
 def test_it_listens_where_it_is_told(tmp_path: Path, host: str, family: socket.AddressFamily) -> None:
     with listen(Settings(data_dir=tmp_path, host=host, port=0)) as listener:
         assert (listener.family, listener.getsockname()[0]) == (family, host)
+
+
+def test_workers_hear_every_setting_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(
+        workers=2,
+        plain_http=True,
+        public_url="https://portbook.example",
+        openid_issuer="https://id.example",
+        openid_client_id="portbook",
+        openid_client_secret=SecretStr("s3cret"),
+    )
+    environment: dict[str, str] = {}
+    monkeypatch.setattr("os.environ", environment)
+    _hand_down(given, URL)
+    assert environment["PORTBOOK_OPENID_CLIENT_SECRET"] == "s3cret"
+    assert Settings() == given.model_copy(update={"database_url": SecretStr(URL)})

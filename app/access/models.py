@@ -34,6 +34,7 @@ class Operator(Table):
         CheckConstraint("NOT duties @> ARRAY['admin', 'approver']", name="admin_approves_nothing"),
         CheckConstraint("password_hash ~ '^\\$argon2id\\$'", name="password_is_a_hash"),
         CheckConstraint("(password_hash IS NULL) = (password_changed_at IS NULL)", name="password_changed_at"),
+        CheckConstraint("openid_subject ~ '^https?://[^ ]+ .'", name="openid_subject"),
     )
 
     operator_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -46,6 +47,9 @@ class Operator(Table):
     disabled_at: Mapped[datetime | None] = mapped_column(INSTANT)
     password_hash: Mapped[str | None] = mapped_column(Text, doc="null: signs in by OpenID Connect only")
     password_changed_at: Mapped[datetime | None] = mapped_column(INSTANT)
+    openid_subject: Mapped[str | None] = mapped_column(
+        Text, unique=True, doc="issuer and subject of who signs in as them, with a space between"
+    )
 
 
 class SignIn(Table):

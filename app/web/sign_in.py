@@ -11,6 +11,7 @@ from app.clock import utc_now
 from app.problems import Forbidden, NotSignedIn, TooManyAttempts
 from app.request_body import read_form
 from app.web.next_path import local_path
+from app.web.openid import provider_host
 from app.web.page import go_to, page, pages
 
 router = pages()
@@ -23,7 +24,7 @@ async def get_sign_in(request: Request) -> Response:
     state, cookie = request.app.state, request.cookies.get(COOKIE)
     if cookie and await sign_ins.find(state.database, cookie, state.sign_in_limits, utc_now()):
         return go_to(following)
-    return page(request, "sign_in.html", next=following, name="", fault=None)
+    return _form(request, following)
 
 
 @router.post("/sign-in")
@@ -53,10 +54,15 @@ async def post_sign_out(request: Request, actor: InPerson) -> Response:
     return answer
 
 
+def _form(request: Request, following: str, status: int = 200, *, name: str = "", fault: str | None = None) -> Response:
+    said = {"next": following, "name": name, "fault": fault, "provider": provider_host(request)}
+    return page(request, "sign_in.html", status, **said)
+
+
 def _again(request: Request, problem: NotSignedIn | TooManyAttempts, following: str, name: str) -> Response:
     """The form with what was wrong; 401 would ask the browser for a way of signing in that we do not have."""
     status = problem.status if isinstance(problem, TooManyAttempts) else 422
-    answer = page(request, "sign_in.html", status, next=following, name=name[:127], fault=problem.detail)
+    answer = _form(request, following, status, name=name[:127], fault=problem.detail)
     if "retry_after_seconds" in problem.extra:
         answer.headers["Retry-After"] = str(problem.extra["retry_after_seconds"])
     return answer
