@@ -25,6 +25,8 @@ nobody          GET     /openapi.json
 nobody          GET     /static/{name}
 nobody          GET     /sign-in
 nobody          POST    /sign-in
+nobody          GET     /sign-in/openid
+nobody          GET     /sign-in/openid/callback
 nobody          POST    /api/v1/sign-in
 person          DELETE  /api/v1/sign-in
 person          GET     /
