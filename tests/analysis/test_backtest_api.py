@@ -52,7 +52,7 @@ async def seen(server: Server, backtest_id: str) -> dict[str, Any]:
 async def test_a_queued_run_is_run_and_shown_with_its_result(quiet: Server) -> None:
     line = await asked(quiet, days=3, scope="platform.windows")
     assert (line["state"], line["progress"], line["scope"], line["days"]) == ("queued", 0, "platform.windows", 3)
-    assert line["requested_by"].startswith("token")
+    assert line["requested_by"].startswith("operator")
     assert (await seen(quiet, line["backtest_id"]))["result"] is None
     assert await run_queued(quiet.database, load_packs())
     found = await seen(quiet, line["backtest_id"])

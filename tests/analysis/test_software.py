@@ -52,7 +52,7 @@ async def say(server: Server, key: str, *lines: dict[str, Any]) -> None:
 
 
 async def approve(server: Server, *rows: str) -> None:
-    answer = await server.api.post("/api/v1/software/approved", content=(HEADER + "".join(rows)).encode())
+    answer = await server.approver.post("/api/v1/software/approved", content=(HEADER + "".join(rows)).encode())
     assert answer.status_code == 200, answer.text
 
 
