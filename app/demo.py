@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app.access.actor import PORTBOOK
-from app.access.duties import Permission
+from app.access.duties import Duty, Permission
+from app.access.operators import NewOperator
+from app.access.operators import add as add_operator
+from app.access.passwords import a_password
 from app.access.tokens import NewToken, add_token
 from app.clock import utc_now
 from app.database import Database, migrate
@@ -41,6 +44,8 @@ POLL_SECONDS = 0.3
 SHOWN_FINDINGS = 3
 ALERTS = ("high", "medium")
 MARKER = ".portbook-demo"
+#: One operator of each signs in under its name.
+DUTIES = (Duty.ANALYST, Duty.APPROVER, Duty.ADMIN)
 
 FindingJson = dict[str, Any]
 
@@ -76,6 +81,15 @@ class Outcome:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Enroll secrets by role, an API token, and the one password of all operators of the demo."""
+
+    secrets: dict[str, str] = field(repr=False)
+    token: str = field(repr=False)
+    password: str = field(repr=False)
+
+
 class Demo:
     """One run: everything it starts, it stops."""
 
@@ -94,31 +108,31 @@ class Demo:
         with ExitStack() as undo:
             columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.fields[said]}"))
             bar = undo.enter_context(Progress(*columns, TimeElapsedColumn(), console=self._console))
-            server, secrets, token = self._start(undo, bar)
-            played = asyncio.run(self._play(bar, server, secrets))
-            client = undo.enter_context(api_client(server.url, token, server.ca_file))
+            server, credentials = self._start(undo, bar)
+            played = asyncio.run(self._play(bar, server, credentials.secrets))
+            client = undo.enter_context(api_client(server.url, credentials.token, server.ca_file))
             self._await_judgement(bar, client)
             bar.stop()
             outcome = _compare(self._scenario, client, played, time.monotonic() - began)
-            self._report(outcome, server, token)
+            self._report(outcome, server, credentials)
             if self._stay:
                 _wait_for_interrupt()
         return 0 if outcome.is_clean else 1
 
-    def _start(self, undo: ExitStack, bar: Progress) -> tuple[ServerAddress, dict[str, str], str]:
+    def _start(self, undo: ExitStack, bar: Progress) -> tuple[ServerAddress, Credentials]:
         task = bar.add_task("Starting Postgres and the server", total=3, said="")
         cluster = Cluster(self._settings.data_dir / "postgres", self._settings.postgres_bin_dir)
         database_url = undo.enter_context(cluster.running())
         bar.update(task, advance=1, said="schema")
         migrate(database_url)
-        secrets, token = asyncio.run(_credentials(database_url, self._scenario))
+        credentials = asyncio.run(_credentials(database_url, self._scenario))
         bar.update(task, advance=1, said="TLS")
         certificate = certificate_of(self._settings)
         assert certificate is not None
         address = undo.enter_context(_server(self._settings, database_url))
         server = ServerAddress(address, certificate[0])
         bar.update(task, advance=1, said=address)
-        return server, secrets, token
+        return server, credentials
 
     async def _play(self, bar: Progress, server: ServerAddress, secrets: dict[str, str]) -> Played:
         task = bar.add_task("Three weeks of a fleet, in fast time", total=None, said="enrolling")
@@ -139,7 +153,7 @@ class Demo:
             time.sleep(POLL_SECONDS)
         _finish(bar, task, most)
 
-    def _report(self, outcome: Outcome, server: ServerAddress, token: str) -> None:
+    def _report(self, outcome: Outcome, server: ServerAddress, credentials: Credentials) -> None:
         if self._as_json:
             print(json.dumps(outcome.document()))  # noqa: T201
             return
@@ -148,7 +162,7 @@ class Demo:
         self._console.print(_table(self._scenario, outcome))
         self._console.print(_summary(outcome))
         if self._stay:
-            self._console.print(_how_to_go_on(server, token, self._settings), soft_wrap=True)
+            self._console.print(_how_to_go_on(server, credentials, self._settings), soft_wrap=True)
 
 
 def _finish(bar: Progress, task: TaskID, total: int) -> None:
@@ -166,12 +180,16 @@ def _empty(folder: Path) -> None:
     (folder / MARKER).touch()
 
 
-async def _credentials(url: str, wanted: Scenario) -> tuple[dict[str, str], str]:
+async def _credentials(url: str, wanted: Scenario) -> Credentials:
     database = Database(url)
     try:
         now = utc_now()
         secrets = {role: await add_secret(database, NewSecret(role, role), PORTBOOK, now) for role in wanted.roles}
-        return secrets, await add_token(database, NewToken("demo", frozenset({Permission.READ})), PORTBOOK, now)
+        token = await add_token(database, NewToken("demo", frozenset({Permission.READ})), PORTBOOK, now)
+        password = a_password()
+        for duty in DUTIES:
+            await add_operator(database, NewOperator(duty, frozenset({duty}), password=password), PORTBOOK, now)
+        return Credentials(secrets, token, password)
     finally:
         await database.close()
 
@@ -277,11 +295,12 @@ def _summary(outcome: Outcome) -> Text:
     return Text(text, style="green" if outcome.is_clean else "bold red")
 
 
-def _how_to_go_on(server: ServerAddress, token: str, settings: Settings) -> Text:
+def _how_to_go_on(server: ServerAddress, credentials: Credentials, settings: Settings) -> Text:
     folder = settings.data_dir
     return Text(
-        f"\nIt keeps serving at {server.url} until Ctrl-C. Try, in another terminal:\n"
-        f"  export PORTBOOK_TOKEN={token}\n"
+        f"\nIt keeps serving at {server.url} until Ctrl-C. Sign in there as {', '.join(DUTIES)}; "
+        f"the password of each is {credentials.password}\nOr try, in another terminal:\n"
+        f"  export PORTBOOK_TOKEN={credentials.token}\n"
         f"  .venv/bin/portbook findings --url {server.url} --ca-file {server.ca_file}\n"
         f"  curl --cacert {server.ca_file} -H 'Authorization: Bearer '$PORTBOOK_TOKEN {server.url}/api/v1/findings\n"
         f"A real host: .venv/bin/portbook enroll-secret add mine --role laptop --data-dir {folder} > mine.secret\n"

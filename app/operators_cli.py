@@ -109,6 +109,15 @@ def operator_unlock(name: str, data_dir: DataDir = None, database_url: DatabaseU
     console.print(f"operator {name} may try again")
 
 
+@operators_app.command("unlink")
+def operator_unlink(name: str, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Forget with whom at the OpenID Connect provider an operator is linked; their sign-ins end."""
+    from app.access.openid.linking import unlink
+
+    _on_database(data_dir, database_url, lambda database: unlink(database, name, account()))
+    console.print(f"operator {name} is linked with nobody")
+
+
 @operators_app.command("password")
 def operator_password(
     name: str, password_file: PasswordFile = None, data_dir: DataDir = None, database_url: DatabaseUrl = None

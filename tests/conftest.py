@@ -11,8 +11,11 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.engine import make_url
 
+from app.access import passwords
 from app.database import Database, migrate
 from app.main import create_app
 from app.postgres import Cluster, erase
@@ -30,6 +33,9 @@ hypothesis.settings.register_profile(
     "house", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("house")
+
+#: Passwords by the hundred; what one shall cost is a test of its own.
+passwords._argon2 = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1),))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,8 +12,10 @@ import httpx
 from fastapi import FastAPI
 
 from app.access import store as access
-from app.access.actor import PORTBOOK
+from app.access.actor import PORTBOOK, AuthMethod
+from app.access.api import COOKIE, CSRF_HEADER
 from app.access.duties import Duty, permissions_of
+from app.access.sign_ins import begin
 from app.access.tokens import NewToken, add_token
 from app.clock import utc_now
 from app.database import Database
@@ -76,6 +78,15 @@ async def an_operator(database: Database, *duties: Duty, roles: Sequence[int] | 
     async with database.writing() as session:
         await access.insert_operator(session, name=name, duties=sorted(duties), role_ids=roles, created_at=utc_now())
     return name
+
+
+async def a_sign_in(database: Database, name: str) -> dict[str, str]:
+    """What the browser of an operator sends who has just signed in."""
+    async with database.writing() as session:
+        operator = await access.find_operator(session, name)
+        assert operator is not None
+        begun = await begin(session, operator, AuthMethod.PASSWORD, "192.0.2.1", utc_now())
+    return {"Cookie": f"{COOKIE}={begun.token}", CSRF_HEADER: begun.csrf_token, "Sec-Fetch-Site": "same-origin"}
 
 
 async def a_token(database: Database, *duties: Duty, operator: str | None = None) -> str:

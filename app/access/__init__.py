@@ -1,1 +1,1 @@
-"""Who may look: API tokens."""
+"""Who may do what: operators, their sign-ins and duties, API tokens, and the log of what was done."""

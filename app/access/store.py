@@ -57,7 +57,7 @@ async def update_operator(session: WriteSession, operator_id: int, **values: obj
 
 
 async def role_names(session: ReadSession) -> dict[int, str]:
-    return dict((await session.execute(select(_ROLES.c.role_id, _ROLES.c.name))).tuples().all())
+    return {row.role_id: row.name for row in await session.execute(select(_ROLES))}
 
 
 async def insert_sign_in(session: WriteSession, **values: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 from app.access import store
 from app.access.actor import PORTBOOK, AuthMethod
 from app.access.duties import Duty, Permission, permissions_of
-from app.access.tokens import NewToken, add_token, find_actor, first_token, revoke_token
+from app.access.tokens import NewToken, add_token, find_actor, revoke_token
 from app.clock import utc_now
 from app.database import Database
 from app.problems import Conflict, InvalidRequest, NotFound
@@ -39,13 +39,6 @@ async def test_a_name_is_given_once(database: Database) -> None:
     await add_token(database, wanted, PORTBOOK, utc_now())
     with pytest.raises(Conflict):
         await add_token(database, wanted, PORTBOOK, utc_now())
-
-
-async def test_the_first_token_is_made_at_the_first_start_only(database: Database) -> None:
-    token = await first_token(database, utc_now())
-    assert token is not None
-    assert await find_actor(database, token, utc_now())
-    assert await first_token(database, utc_now()) is None
 
 
 @pytest.mark.parametrize("odd", ["", "\0", "\ud800", "x" * 100_000])
@@ -80,6 +73,9 @@ async def test_a_token_of_an_operator_may_what_both_may(database: Database) -> N
 @pytest.mark.parametrize(
     ("given", "field"),
     [
+        ({"name": ""}, "name"),
+        ({"name": "a/b"}, "name"),
+        ({"name": "x" * 101}, "name"),
         ({"scope": frozenset()}, "scope"),
         ({"scope": frozenset({Permission.APPROVE})}, "scope"),
         ({"valid_for": timedelta(0)}, "days"),

@@ -27,12 +27,17 @@ class Question:
 async def ask(question: Question) -> dict[str, object]:
     """The JSON object that answers it. Raises: ProviderFailed."""
     try:
-        async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=SECONDS, follow_redirects=False) as client:
+        async with asyncio.timeout(SECONDS), _client() as client:
             return await _answer(client, question)
     except TimeoutError:
-        raise ProviderFailed(f"{question.about}: no answer within {SECONDS:.0f} seconds") from None
+        raise ProviderFailed(f"{question.about}: no answer within {SECONDS:g} seconds") from None
     except httpx.HTTPError as error:
         raise ProviderFailed(f"{question.about}: {type(error).__name__}") from None
+
+
+def _client() -> httpx.AsyncClient:
+    """Its own time-outs are for each step only; ours is for all of them."""
+    return httpx.AsyncClient(timeout=None, follow_redirects=False)  # noqa: S113
 
 
 async def _answer(client: httpx.AsyncClient, question: Question) -> dict[str, object]:

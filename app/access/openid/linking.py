@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from app.access.actor import AuthMethod
+from app.access import store as operators
+from app.access.actor import Actor, AuthMethod
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed
 from app.access.audit.record import record
@@ -10,8 +11,10 @@ from app.access.models import Operator
 from app.access.openid import store
 from app.access.openid.faults import IdentityRefused
 from app.access.openid.identity import Identity
+from app.access.operator_rules import NAME
 from app.access.operators import actor_of
-from app.database import WriteSession
+from app.database import Database, WriteSession
+from app.problems import NotFound
 
 
 async def operator_of(session: WriteSession, identity: Identity) -> Operator:
@@ -23,6 +26,19 @@ async def operator_of(session: WriteSession, identity: Identity) -> Operator:
     if found.disabled_at:
         raise IdentityRefused(f"the operator {found.name} is disabled; an admin can enable it")
     return found
+
+
+async def unlink(database: Database, name: str, actor: Actor) -> None:
+    """Whoever was linked is nobody from now on, until a first sign-in links anew. Raises: NotFound."""
+    async with database.writing() as session:
+        named = await store.hold_named(session, [name]) if NAME.fullmatch(name) else []
+        linked = [(each.operator_id, each.openid_subject) for each in named if each.openid_subject]
+        if not linked:
+            raise NotFound(f"no operator named {name!r} is linked with an identity", field="name")
+        operator_id, key = linked[0]
+        await store.link(session, operator_id, None)
+        await operators.delete_sign_ins(session, operator_id)
+        record(session, actor, Deed(Action.OPERATOR_UNLINKED, "operator", name, reason=key))
 
 
 async def _link(session: WriteSession, identity: Identity) -> Operator:

@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -26,13 +27,14 @@ Document = dict[str, Any]
 class LyingProvider:
     """`lies` stand in for parts of the metadata; `said` are further claims; `answers` replace a whole answer by path.
 
-    `key` signs; `published` are the keys that it shows, `key` alone unless said otherwise.
+    An answer without bytes never comes. `key` signs; `published` are the keys that it shows, `key` alone unless said
+    otherwise.
     """
 
     url: str = ""
     lies: Document = field(default_factory=dict)
     said: Document = field(default_factory=dict)
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    answers: dict[str, tuple[int, bytes | None]] = field(default_factory=dict)
     key: jwk.Key = field(default_factory=lambda: jwk.ECKey.generate_key("P-256", auto_kid=True))
     published: list[jwk.Key] | None = None
     nonce: str = ""
@@ -62,7 +64,7 @@ class LyingProvider:
         algorithm = {"EC": "ES256", "RSA": "RS256", "OKP": "Ed25519"}[self.key.key_type]
         return jwt.encode({"alg": algorithm, "kid": self.key.kid}, claims | self.said, self.key, registry=REGISTRY)
 
-    def answer(self, path: str) -> tuple[int, bytes]:
+    def answer(self, path: str) -> tuple[int, bytes | None]:
         if path in self.answers:
             return self.answers[path]
         documents: dict[str, Any] = {
@@ -80,6 +82,8 @@ class LyingProvider:
         path = first.split(" ")[1]
         self.asked.append((path, headers, dict(parse_qsl(body.decode()))))
         status, content = self.answer(path)
+        if content is None:
+            content = await reader.read()  # until the other side gives up
         head = f"HTTP/1.1 {status} Status\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + content)
         await writer.drain()
@@ -88,11 +92,11 @@ class LyingProvider:
 
 
 @asynccontextmanager
-async def lying_provider() -> AsyncIterator[LyingProvider]:
+async def lying_provider(tls: SSLContext | None = None) -> AsyncIterator[LyingProvider]:
     provider = LyingProvider()
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, ssl=tls)
     async with server:
-        provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        provider.url = f"http{'s' if tls else ''}://localhost:{server.sockets[0].getsockname()[1]}"
         yield provider
 
 

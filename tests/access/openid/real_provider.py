@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).parent / "run_canaille.py"
 CLIENT_ID, CLIENT_SECRET = "portbook-at-canaille", "only-for-tests_0~1.2"
 PASSWORD = "correct horse battery staple"
 START_SECONDS = 60
+PAGES_MAX = 20
 
 
 @contextmanager
@@ -29,8 +30,6 @@ def running_canaille(site: str) -> Iterator[Registration]:
         started = subprocess.Popen(
             [sys.executable, str(SCRIPT), str(listener.fileno()), name, site + CALLBACK],
             pass_fds=[listener.fileno()],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
         )
     try:
         httpx.get(f"http://{name}/.well-known/openid-configuration", timeout=START_SECONDS).raise_for_status()
@@ -43,10 +42,10 @@ def running_canaille(site: str) -> Iterator[Registration]:
 async def at_canaille(browser: httpx.AsyncClient, address: str, login: str, answer: str = "accept") -> str:
     """Do there what a person does, page by page. Returns where it sends the browser in the end."""
     page = await browser.get(address)
-    while True:
+    for _ in range(PAGES_MAX):
         if page.is_redirect:
             following = urljoin(str(page.url), page.headers["location"])
-            if page.url.host not in following:
+            if urlsplit(following).hostname != page.url.host:
                 return following
             page = await browser.get(following)
         elif page.url.path == "/login":
@@ -55,6 +54,7 @@ async def at_canaille(browser: httpx.AsyncClient, address: str, login: str, answ
             page = await _send(browser, page, password=PASSWORD)
         else:
             page = await _send(browser, page, answer=answer)
+    raise AssertionError(f"lost at {page.url}")
 
 
 async def _send(browser: httpx.AsyncClient, page: httpx.Response, **filled: str) -> httpx.Response:

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from app.access.actor import PORTBOOK, AuthMethod
 from app.access.duties import Duty
 from app.access.openid.faults import IdentityRefused
 from app.access.openid.identity import Identity, names_in
-from app.access.openid.linking import operator_of
+from app.access.openid.linking import operator_of, unlink
+from app.access.sign_ins import begin
+from app.clock import utc_now
 from app.database import Database
+from app.problems import NotFound
+from tests.access.test_audit import lines
 from tests.factories import a_name, an_operator
 from tests.observations.stored import ask, tell
 
@@ -107,6 +112,30 @@ async def test_two_first_sign_ins_at_once_are_one_link(database: Database) -> No
     assert await asyncio.gather(*(link(database, "at-once", name) for _ in range(4))) == [name] * 4
     linked = "SELECT count(*) FROM audit_events WHERE action = 'operator_linked' AND object_id = :name"
     assert await ask(database, linked, name=name) == [(1,)]
+
+
+async def test_an_operator_can_be_unlinked_and_linked_anew(database: Database) -> None:
+    name = await an_operator(database, Duty.VIEWER)
+    with pytest.raises(NotFound, match="linked"):
+        await unlink(database, name, PORTBOOK)
+    await link(database, "old", name)
+    async with database.writing() as session:
+        operator = await operator_of(session, Identity(ISSUER, "old", ()))
+        await begin(session, operator, AuthMethod.OPENID, "192.0.2.1", utc_now())
+    await unlink(database, name, PORTBOOK)
+    lasting = "SELECT count(*) FROM sign_ins JOIN operators USING (operator_id) WHERE name = :name"
+    assert await ask(database, lasting, name=name) == [(0,)]
+    last = (await lines(database))[-1]
+    assert (last["action"], last["reason"]) == ("operator_unlinked", f"{ISSUER} old")
+    assert await link(database, "new", name) == name
+    with pytest.raises(IdentityRefused):
+        await link(database, "old", name)
+
+
+@pytest.mark.parametrize("odd", ["", "unknown", "\0", "x" * 100_000])
+async def test_nobody_who_is_not_there_is_unlinked(database: Database, odd: str) -> None:
+    with pytest.raises(NotFound, match="linked"):
+        await unlink(database, odd, PORTBOOK)
 
 
 async def test_no_two_operators_are_one_identity(database: Database) -> None:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +20,7 @@ from app.access.openid.sign_in import Arrival, Departure, arrive, depart
 from app.access.sign_ins import Limits, find
 from app.clock import utc_now
 from app.database import Database
+from app.tls import ensure_certificate
 from tests.access.openid.lying_provider import CLIENT_ID, CLIENT_SECRET, LyingProvider, basic, lying_provider
 from tests.access.test_audit import lines
 from tests.factories import a_name, an_operator
@@ -265,6 +268,25 @@ async def test_a_provider_that_is_not_there_is_said_to_be(database: Database) ->
         registration = lying.registration
     with pytest.raises(ProviderFailed, match="ConnectError"):
         await set_out(database, Provider(registration))
+
+
+async def test_a_provider_that_is_silent_is_waited_for_so_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.access.openid.asking.SECONDS", 0.1)
+    async with lying_provider() as lying:
+        lying.answers["/.well-known/openid-configuration"] = (200, None)
+        with pytest.raises(ProviderFailed, match="metadata: no answer within"):
+            await set_out(database, Provider(lying.registration))
+
+
+async def test_a_provider_whose_certificate_nobody_vouches_for_is_not_asked(database: Database, tmp_path: Path) -> None:
+    tls = SSLContext(PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*ensure_certificate(tmp_path, ("localhost",)))
+    async with lying_provider(tls) as lying:
+        with pytest.raises(ProviderFailed, match="ConnectError"):
+            await set_out(database, Provider(lying.registration))
+        assert lying.asked == []
 
 
 async def test_no_secret_is_shown_or_logged(database: Database, logged: list[Any]) -> None:
