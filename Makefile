@@ -53,12 +53,13 @@ measure: setup ## Judge labelled recordings beside what one could use instead: m
 bench: setup ## Measure intake and judging on this machine
 	$(BIN)/python -m tests.bench
 
-format: setup ## Format the code, mend what the linter can mend, write docs/settings.md, docs/tuning.md, docs/access.md
+format: setup ## Format the code, mend what the linter can mend, write the tables of docs/settings, tuning, access, audit
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/python -m tests.house.settings_page
 	$(BIN)/python -m tests.house.knobs_page
 	$(BIN)/python -m tests.house.access_page
+	$(BIN)/python -m tests.house.actions_page
 
 lock: setup ## Resolve requirements.lock anew from pyproject.toml, for all platforms, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -129,16 +129,17 @@ async def test_no_text_is_too_odd_to_be_logged(database: Database, odd: str) -> 
         lambda line: line.replace('"reason":""', '"reason":{"prev":"00"}'),
         lambda line: line.replace('"reason":""', '"reason":"two\nlines"'),
         lambda line: line.replace('"reason":""', '"reason":"","reason":"other"'),
+        lambda line: line.replace('"request_id"', '"more":["prev"],"request_id"'),
         lambda line: line.replace('"outcome":"success"', '"outcome":"maybe"'),
         lambda line: f" {line}",
         lambda line: f"{line}\n{line}",
         lambda _: "{}",
     ],
-    ids=["chain", "nested", "two-lines", "twice", "outcome", "space", "two", "empty"],
+    ids=["chain", "nested", "two-lines", "twice", "more", "outcome", "space", "two", "empty"],
 )
 async def test_a_line_in_another_form_is_refused_by_the_database(database: Database, forged: Any) -> None:
     line = forged(line_of(PORTBOOK, a_deed(), utc_now()))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(DBAPIError):
         await tell(database, INSERT, line=line)
 
 

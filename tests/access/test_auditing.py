@@ -1,5 +1,6 @@
 """The log is verified where it is stored, once a day by one process, and what came of it is in the log."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,10 +17,12 @@ from app.access.audit.deed import Deed
 from app.access.audit.record import record
 from app.access.audit.store import CHECKING_LOCK
 from app.access.audit.verify import BEGINNING, Chain, Checkpoint
+from app.access.auditing import checking
 from app.access.auditing.checking import SelfCheck, verify_log
 from app.access.duties import Duty
 from app.clock import utc_now
 from app.database import Database
+from tests.access.told import told
 from tests.factories import Server, a_token
 from tests.observations.stored import ask, tell
 
@@ -78,6 +81,17 @@ async def test_the_daily_check_runs_once_a_day_and_says_what_it_found(database: 
     assert await other.when_due(now + timedelta(hours=23)) is None
     assert await other.when_due(now + timedelta(hours=25)) is not None
     assert broken() == 0
+
+
+async def test_a_server_checks_by_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "FIRST_LOOK_SECONDS", 0)
+    monkeypatch.setattr(checking, "DAILY", timedelta(0))
+    before = len(await told(database, "chain_checked"))
+    own = asyncio.create_task(checking.check_daily(database))
+    async with asyncio.timeout(60):
+        while len(await told(database, "chain_checked")) == before:  # noqa: ASYNC110 - the log announces nothing
+            await asyncio.sleep(0.01)
+    own.cancel()
 
 
 async def test_one_process_at_a_time_checks(database: Database) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.bench.audit import EVENTS, measure_audit
 from tests.bench.judging import measure_judging
 from tests.bench.load import Case
 from tests.bench.memory import measure_memory
@@ -56,6 +57,7 @@ def bench(
             _intake(place, measured, lambda: bar.advance(task), workers=workers)
             _tls(place, measured, lambda: bar.advance(task))
         measured.sizes = measure_sizes(place.connection)
+        measured.audit = measure_audit(place.url, 2_000 if quick else EVENTS)
         measured.judging = [measure_judging(place.connection, place.url, size) for size in HISTORIES]
     measured.memory = measure_memory()
     show(measured, console)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.audit import Audit
 from tests.bench.judging import Judging
 from tests.bench.measures import Figures
 from tests.bench.memory import Memory
@@ -26,6 +27,7 @@ class Measured:
     sizes: Sizes | None = None
     memory: Memory | None = None
     judging: list[Judging] = field(default_factory=list)
+    audit: Audit | None = None
 
 
 def median_of(rounds: Sequence[Figures]) -> Figures:
@@ -94,4 +96,15 @@ def _sentences(measured: Measured) -> Iterable[str]:
         yield (
             f"Judging one deviation, history of {each.sightings:,} sightings:"
             f" {each.milliseconds:.1f} ms, {each.rows_read} rows read."
+        )
+    if measured.audit:
+        audit = measured.audit
+        yield (
+            f"Audit log: {audit.events:,} events of {audit.writers} writers at once, {audit.events_per_second:,.0f}/s, "
+            f"p50 {audit.p50_ms:.1f} ms, p95 {audit.p95_ms:.1f}; {'one chain' if audit.verified else 'BROKEN'}, "
+            f"verified in {audit.verify_seconds:.1f} s."
+        )
+        yield (
+            f"An event adds {audit.cost_ms:.2f} ms to a small write of {audit.plain_ms:.2f} ms "
+            f"(x {audit.ratio:.2f}, median of pairs)."
         )

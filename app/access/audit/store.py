@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, event, func, select, text
+from sqlalchemy import ColumnElement, event, func, select, text
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.access.audit.models import AuditEvent
@@ -12,9 +12,7 @@ from app.database import ReadSession, WriteSession
 
 _PENDING = "audit_lines"
 #: In the order in which they were recorded, and in one statement: whoever waits for the lock waits for this.
-_APPEND = text(
-    "INSERT INTO audit_events (line) SELECT line FROM unnest(:lines) WITH ORDINALITY AS said(line, n) ORDER BY n"
-).bindparams(bindparam("lines", type_=ARRAY(Text)))
+_APPEND = "INSERT INTO audit_events (line) SELECT line FROM unnest(%s::text[]) WITH ORDINALITY AS t(line, n) ORDER BY n"
 
 
 def append_at_commit(session: WriteSession, line: str) -> None:
@@ -29,7 +27,8 @@ def _append(session: Session) -> None:
     if session.in_nested_transaction() or not session.info.get(_PENDING):
         return
     session.flush()
-    session.execute(_APPEND, {"lines": [line for _, line in session.info.pop(_PENDING)]})
+    lines = [line for _, line in session.info.pop(_PENDING)]
+    session.connection().exec_driver_sql(_APPEND, (lines,))
 
 
 @event.listens_for(Session, "after_soft_rollback")
