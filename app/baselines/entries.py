@@ -27,13 +27,13 @@ class NewEntry:
 
 
 class EntriesRefused(InvalidRequest):
-    """Which entries cannot be taken, and why; `faults` for who knows their lines."""
+    """Which entries cannot be taken, and why; `faults` for who knows their lines. `under`: the list they stand in."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        errors = [{"pointer": f"entries/{index}/{field}", "detail": said} for index, field, said in faults[:FAULTS_MAX]]
+    def __init__(self, faults: Sequence[Fault], under: str = "entries") -> None:
+        errors = [{"pointer": f"{under}/{index}/{field}", "detail": said} for index, field, said in faults[:FAULTS_MAX]]
         index, field, said = faults[0]
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-        super().__init__(f"entry {index + 1}, {field}: {said}{more}", field=f"entries/{index}/{field}", errors=errors)
+        super().__init__(f"entry {index + 1}, {field}: {said}{more}", field=f"{under}/{index}/{field}", errors=errors)
         self.faults = tuple(faults)
 
 

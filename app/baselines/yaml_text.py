@@ -43,7 +43,8 @@ def read_yaml(text: str) -> Node:
         raise YamlFault(mark.line + 1 if mark else 1, problem.problem or "this is no YAML") from None
     except yaml.reader.ReaderError as problem:
         line = text.count("\n", 0, problem.position) + 1
-        raise YamlFault(line, f"the character U+{ord(str(problem.character)):04X} may not stand in YAML") from None
+        character = problem.character if isinstance(problem.character, int) else ord(problem.character)
+        raise YamlFault(line, f"the character U+{character:04X} may not stand in YAML") from None
 
 
 class _Reader:

@@ -95,12 +95,8 @@ def _overlapping(entries: Sequence[Entry]) -> Iterator[tuple[int, str, str]]:
     ordered = sorted(enumerate(entries), key=lambda pair: (_pattern(pair[1].expects), pair[1].expects.first_port))
     for (one, before), (other, after) in pairwise(ordered):
         if overlap(before.expects, after.expects):
-            later, earlier = max(one, other), min(one, other)
-            yield (
-                later,
-                "ports",
-                f"{entries[later].expects.ports} overlaps {entries[earlier].expects.ports} of entry {earlier + 1}",
-            )
+            later, earlier = (entries[place].expects for place in (max(one, other), min(one, other)))
+            yield max(one, other), "ports", f"{later.ports} overlaps {earlier}"
 
 
 def _pattern(expects: Expectation) -> tuple[str, ...]:

@@ -123,6 +123,7 @@ async def get_unused(
     entries = await baselines.entries_of(session, baseline_id, version.number, found.platform(named))
     shown = await last_shown(session, named, entries)
     unused = [each for each in shown if each.day is None or (now.date() - each.day).days >= days]
+    unused.sort(key=lambda each: (each.day or date.min, str(each.entry.expects)))
     return UnusedListOut(
         version=version.number,
         days=days,

@@ -13,7 +13,7 @@ from app.access.duties import Duty
 from app.baselines import found
 from app.baselines import store as baselines
 from app.baselines.drafts import Draft, Origin, draft
-from app.baselines.entries import NewEntry, as_new
+from app.baselines.entries import EntriesRefused, NewEntry, as_new
 from app.baselines.models import BaselineVersion
 from app.baselines.reviews import store
 from app.baselines.reviews.models import BaselineReview
@@ -124,4 +124,8 @@ async def _draft(
     origin = Origin.INCIDENT if review.trigger == Trigger.INCIDENT else Origin.REVIEW
     reason = verdict.notes or f"review {review.review_id} of version {verdict.version}"
     wanted = Draft([*kept, *verdict.add], origin, reason, f"review {review.review_id}")
-    return await draft(session, actor, named, wanted, now)
+    try:
+        return await draft(session, actor, named, wanted, now)
+    except EntriesRefused as refused:
+        faults = [(index - len(kept), field, said) for index, field, said in refused.faults]
+        raise EntriesRefused(faults, under="add") from None
