@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.access.actor import Actor
 from app.baselines import found, store
-from app.baselines.drafts import Draft, Origin, draft_for
+from app.baselines.drafts import Draft, Origin, draft_for, known_entries
 from app.baselines.entries import EntriesRefused, settled
 from app.baselines.models import BaselineVersion
 from app.baselines.yaml_file import BaselineFile
@@ -53,13 +53,14 @@ async def _compare(session: ReadSession, actor: Actor, file: BaselineFile, now: 
     role_id = await found.role(session, actor, file.role)
     named = await store.find_baseline_of(session, role_id, file.platform.value)
     newest = await store.newest_approved(session, named[0].baseline_id) if named else None
-    known: list[Entry] = []
+    known = await known_entries(session, named, newest, file.entries) if named else []
+    approved: list[Entry] = []
     if newest:
-        known = await store.entries_of(session, newest.baseline_id, newest.number, file.platform)
+        approved = await store.entries_of(session, newest.baseline_id, newest.number, file.platform)
     try:
         wanted = settled(file.entries, known, actor.name, now)
     except EntriesRefused as refused:
         raise file.refused(refused.faults) from None
     return Applied(
-        named[0].baseline_id if named else None, newest.number if newest else None, differences(known, wanted)
+        named[0].baseline_id if named else None, newest.number if newest else None, differences(approved, wanted)
     )

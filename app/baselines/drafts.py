@@ -13,7 +13,7 @@ from app.baselines import found, store
 from app.baselines.entries import EntriesRefused, NewEntry, settled
 from app.baselines.models import BaselineVersion
 from app.baselines.store import Named
-from app.database import Database, WriteSession
+from app.database import Database, ReadSession, WriteSession
 from app.detection.baseline import Entry, content_sha256, unfounded
 from app.problems import Conflict
 
@@ -57,7 +57,7 @@ async def draft(session: WriteSession, actor: Actor, named: Named, wanted: Draft
     baseline_id = named[0].baseline_id
     await store.lock_baseline(session, baseline_id)
     before = await store.newest_approved(session, baseline_id)
-    known = await _entries(session, named, before.number) if before else []
+    known = await known_entries(session, named, before, wanted.entries)
     entries = settled(wanted.entries, known, actor.name, now)
     number = await store.next_number(session, baseline_id)
     await store.insert_version(
@@ -99,11 +99,7 @@ async def edit(  # noqa: PLR0913, PLR0917 - which, what, against what
         _in_state(version, "draft")
         if version.content_sha256.hex() != seen_sha256:
             raise Conflict("somebody else changed this draft; look at it and decide anew", field="content_sha256")
-        known = await _entries(session, named, number)
-        if version.based_on:
-            kept = {each.entry_id for each in known}
-            earlier = await _entries(session, named, version.based_on)
-            known += [each for each in earlier if each.entry_id not in kept]
+        known = await known_entries(session, named, version, entries)
         written = settled(entries, known, actor.name, now)
         await store.delete_entries(session, baseline_id, number)
         await store.insert_entries(session, baseline_id, number, written)
@@ -172,7 +168,17 @@ async def still_newest(session: WriteSession, version: BaselineVersion) -> Basel
     return newest
 
 
-async def _entries(session: WriteSession, named: Named, number: int) -> list[Entry]:
+async def known_entries(
+    session: ReadSession, named: Named, before: BaselineVersion | None, wanted: Sequence[NewEntry]
+) -> list[Entry]:
+    """Those of the version before, and those that `wanted` names out of any other: a file may come from a draft."""
+    entries = await _entries(session, named, before.number) if before else []
+    strangers = {each.entry_id for each in wanted if each.entry_id} - {each.entry_id for each in entries}
+    others = await store.entries_named(session, named[0].baseline_id, strangers, found.platform(named))
+    return [*others, *entries]
+
+
+async def _entries(session: ReadSession, named: Named, number: int) -> list[Entry]:
     return await store.entries_of(session, named[0].baseline_id, number, found.platform(named))
 
 

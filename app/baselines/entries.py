@@ -38,7 +38,7 @@ class EntriesRefused(InvalidRequest):
 
 
 def settled(wanted: Sequence[NewEntry], known: Iterable[Entry], requester: str, now: datetime) -> list[Entry]:
-    """The entries of a draft, in order. `known`: those of the version that it goes on from.
+    """The entries of a draft, in order. `known`: those that it may name; of like ones the last counts.
 
     Raises: EntriesRefused, InvalidRequest for too many.
     """
@@ -79,7 +79,7 @@ def _entry(wanted: NewEntry, old: Entry | None, requester: str, now: datetime) -
 def _strangers(wanted: Sequence[NewEntry], before: Sequence[Entry | None]) -> Iterator[Fault]:
     for index, (each, old) in enumerate(zip(wanted, before, strict=True)):
         if each.entry_id and old is None:
-            yield index, "entry", f"the version before has no entry {each.entry_id}; leave it out for a new one"
+            yield index, "entry", f"this baseline has no entry {each.entry_id}; leave it out for a new one"
 
 
 _SAID = {"first_port": "ports", "last_port": "ports", "peer_scope": "peers"}

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Row, SmallInteger, Text, bindparam, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from app.access.models import Operator
 from app.baselines.models import BaselineEntry, BaselineOfRole, BaselineVersion
@@ -147,6 +148,16 @@ async def delete_entries(session: WriteSession, baseline_id: int, number: int) -
 async def entries_of(session: ReadSession, baseline_id: int, number: int, platform: Platform) -> list[Entry]:
     of = (BaselineEntry.baseline_id == baseline_id, BaselineEntry.version == number)
     return [entry_of(row, platform) for row in await session.scalars(select(BaselineEntry).where(*of))]
+
+
+async def entries_named(
+    session: ReadSession, baseline_id: int, ids: Collection[UUID], platform: Platform
+) -> list[Entry]:
+    """Each as the newest version that has it, whatever became of that version."""
+    of = (BaselineEntry.baseline_id == baseline_id, BaselineEntry.entry_id.in_(ids))
+    query = select(BaselineEntry).where(*of).ext(distinct_on(BaselineEntry.entry_id))
+    rows = await session.scalars(query.order_by(BaselineEntry.entry_id, BaselineEntry.version.desc())) if ids else ()
+    return [entry_of(row, platform) for row in rows]
 
 
 async def count_entries(session: ReadSession, baseline_id: int) -> dict[int, int]:

@@ -199,3 +199,58 @@ async def test_every_deed_is_in_the_audit_log_with_its_hashes(server: Server) ->
     assert [each["action"] for each in lines] == actions
     assert {each["object_version"] for each in lines} == {"1"}
     assert version["content_sha256"] in json.dumps(lines[2])
+
+
+async def test_what_is_judged_again_is_judged_by_what_is_approved_by_now(server: Server) -> None:
+    shop = await a_shop(server)
+    key = await shop.node()
+    await shop.shows_odd(key, days_ago=1)
+    assert await shop.states(key) == ["open"]
+    await shop.approved(an_entry(ports="4000-5000"))
+    assert await shop.states(key) == ["withdrawn"]
+    again = """
+        INSERT INTO fresh_sightings
+          (node_id, batch_id, day, batch_day, role_id, behaviour_ids, line_numbers, row_numbers, seen_at, again)
+        SELECT node_id, batch_id, day, batch_day, role_id, ARRAY[behaviour_id], ARRAY[line_number], ARRAY[row_number],
+               ARRAY[last_seen_at], true FROM findings WHERE node_id = :node
+    """
+    await tell(server.database, again, node=await node_of(server.database, key))
+    await shop.judge()
+    assert await shop.states(key) == ["withdrawn"]
+
+
+async def test_what_a_later_version_drops_is_a_deviation_from_then_on(server: Server) -> None:
+    shop = await a_shop(server)
+    key = await shop.node()
+    await shop.approved(an_entry(), an_entry(ports="4445"))
+    await shop.shows_odd(key)
+    assert await shop.states(key) == []
+    await shop.approved(an_entry(ports="4445"))
+    await shop.judge()
+    assert await shop.states(key) == []
+    other = await shop.node()
+    await shop.shows_odd(other)
+    assert await shop.states(other) == ["open"]
+
+
+async def test_an_approval_takes_a_fleet_finding_with_it(server: Server) -> None:
+    shop = await a_shop(server)
+    for _ in range(6):
+        await shop.shows_odd(await shop.node(), 4460)
+    fleet = """
+        SELECT f.state FROM fleet_findings f JOIN behaviours USING (behaviour_id)
+        WHERE name = 'odd.exe' AND bucket = '4460'
+    """
+    assert await ask(server.database, fleet) == [("open",)]
+    assert (await shop.approved(an_entry(ports="4460")))["closed"]["total"] == 6
+    assert await ask(server.database, fleet) == [("withdrawn",)]
+
+
+async def test_an_entry_that_was_taken_out_comes_back_under_its_name(server: Server) -> None:
+    shop = await a_shop(server)
+    first = (await shop.approved(an_entry(), an_entry(ports="4445")))["version"]
+    gone = ok(await server.api.get(url(first)))["whole"][0]
+    await shop.approved(an_entry(ports="4445"))
+    third = await shop.draft(an_entry(entry=gone["entry"]), an_entry(ports="4445"))
+    back = ok(await server.api.get(url(third)))["whole"][0]
+    assert (back["entry"], back["added_at"]) == (gone["entry"], gone["added_at"])
