@@ -43,7 +43,8 @@ async def approve(
     Raises: NotFound, Conflict when somebody was faster, Forbidden, InvalidRequest.
     """
     found.one_line("reason", decision.reason)
-    async with database.writing() as session:
+    logged = found.denials_logged(database, actor, baseline_id, number)
+    async with logged, database.writing() as session:
         named, version = await locked(session, actor, baseline_id, number)
         _is_submitted(version)
         by = await _may_decide(session, actor, version, decision.override_reason)
@@ -76,7 +77,8 @@ async def reject(
 ) -> BaselineVersion:
     """Raises: NotFound, Conflict, Forbidden, InvalidRequest."""
     found.one_line("reason", reason)
-    async with database.writing() as session:
+    logged = found.denials_logged(database, actor, baseline_id, number)
+    async with logged, database.writing() as session:
         _, version = await locked(session, actor, baseline_id, number)
         _is_submitted(version)
         by = await _may_decide(session, actor, version, None)

@@ -1,10 +1,16 @@
 """Finds what a request names, or says that it is not there; an operator limited to some roles finds theirs only."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from app.access.actor import Actor
+from app.access.audit.actions import Action
+from app.access.audit.deed import Deed, Outcome
+from app.access.audit.record import record
 from app.baselines import store
 from app.baselines.models import BaselineVersion
 from app.baselines.store import Named
-from app.database import ReadSession
+from app.database import Database, ReadSession
 from app.detection.behaviour import Platform
 from app.detection.knob_rules import is_line
 from app.fleet.store import list_roles
@@ -61,3 +67,16 @@ def one_line(field: str, said: str) -> str:
     if not is_line(said, TEXT_MAX):
         raise InvalidRequest(f"{field} must be one visible line of at most {TEXT_MAX} characters", field=field)
     return said
+
+
+@asynccontextmanager
+async def denials_logged(database: Database, actor: Actor, baseline_id: int, number: int) -> AsyncIterator[None]:
+    """Who may not do what they asked for is in the audit log, although nothing of it was done."""
+    try:
+        yield
+    except Forbidden as denied:
+        of = ("baseline", str(baseline_id), str(number))
+        deed = Deed(Action.REQUEST_DENIED, *of, outcome=Outcome.DENIED, reason=denied.detail)
+        async with database.writing() as session:
+            record(session, actor, deed)
+        raise

@@ -110,6 +110,10 @@ async def test_nobody_decides_on_their_own_work_while_another_could(server: Serv
         forced = {"reason": "fine", "override_reason": "holidays"}
         refused(await one.post(f"{url(draft)}/approve", json=forced), 403, "override_reason")
         refused(await one.post(f"{url(draft)}/reject", json={"reason": "no"}), 403, "decided_by")
+    denied = "SELECT line FROM audit_events WHERE action = 'request_denied' AND object_id = :id ORDER BY seq"
+    lines = [json.loads(line) for (line,) in await ask(server.database, denied, id=str(draft["baseline_id"]))]
+    assert [each["outcome"] for each in lines] == ["denied"] * 3
+    assert "another approver decides" in lines[0]["reason"]
 
 
 async def test_an_editor_of_a_draft_does_not_approve_it_either(server: Server) -> None:
