@@ -15,6 +15,7 @@ from rich.text import Text
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
 from app.audit_cli import audit_app
+from app.baseline_cli import baseline_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
 from app.finding_cli import finding_app
@@ -47,6 +48,7 @@ app.add_typer(flows_app, name="flows")
 app.add_typer(audit_app, name="audit")
 app.add_typer(role_app, name="role")
 app.add_typer(finding_app, name="finding")
+app.add_typer(baseline_app, name="baseline")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

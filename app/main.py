@@ -32,6 +32,9 @@ from app.analysis.backtest.run import work_queue
 from app.analysis.drift import api as drift_api
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
+from app.baselines import api as baselines_api
+from app.baselines.calendar import keep as keep_calendar
+from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
 from app.database import Database, DataError
@@ -76,8 +79,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await keep_days(database, settings, utc_now())
-        daily = (_keep_days_daily(database, settings), check_daily(database))
-        tasks = [asyncio.create_task(each) for each in (intake.run(), *daily)]
+        loops = [intake.run(), _keep_days_daily(database, settings), check_daily(database)]
+        loops.append(_keep_calendar_minutely(database))
+        tasks = [asyncio.create_task(each) for each in loops]
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
             tasks.append(asyncio.create_task(work_queue(database, packs)))
@@ -112,6 +116,8 @@ _APIS = (
     observations_api,
     findings_api,
     triage_api,
+    reviews_api,
+    baselines_api,
     drift_api,
     coverage_api,
     tuning_api,
@@ -124,7 +130,7 @@ _APIS = (
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (*(module.router for module in _APIS), findings_api.fleet_router):
+    for router in (*(module.router for module in _APIS), findings_api.fleet_router, reviews_api.reviews):
         app.include_router(router, prefix="/api/v1")
     app.include_router(pages)
     app.add_api_route("/healthz", _health, methods=["GET"], include_in_schema=False)
@@ -194,3 +200,13 @@ async def _keep_days_daily(database: Database, settings: Settings) -> None:
             await keep_days(database, settings, utc_now())
         except Exception:
             log.exception("days_not_kept")
+
+
+async def _keep_calendar_minutely(database: Database) -> None:
+    """Baselines that were approved for later."""
+    while True:
+        await asyncio.sleep(timedelta(minutes=1).total_seconds())
+        try:
+            await keep_calendar(database, utc_now())
+        except Exception:
+            log.exception("calendar_not_kept")

@@ -9,6 +9,8 @@ import app.access.openid.models
 import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
+import app.baselines.models
+import app.baselines.reviews.models
 import app.findings.models
 import app.fleet.models
 import app.flows.models
@@ -31,6 +33,8 @@ TABLES = (
     app.flows.models,
     app.software.models,
     app.tuning.models,
+    app.baselines.models,
+    app.baselines.reviews.models,
 )
 
 #: Any number that is ours alone: two servers that start together migrate one after the other.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import accumulate, takewhile
 
@@ -16,11 +16,15 @@ from app.analysis.standings import Seen
 from app.analysis.starts import joins
 from app.analysis.starts.joins import Joined
 from app.analysis.surroundings import Asked, connection_in
+from app.baselines.in_force import Seen as Expectable
+from app.baselines.in_force import expected
 from app.clock import utc_now
 from app.database import Database, WriteSession
+from app.detection.baseline import Expected
 from app.detection.behaviour import Behaviour, Direction, Platform
 from app.detection.context import Context, Signer, context_of
 from app.detection.deviation import Severity
+from app.detection.expectations import Observed
 from app.detection.judgement import judge
 from app.detection.knobs import Knobs
 from app.detection.recognition import signer_of
@@ -183,14 +187,30 @@ async def _judge_day(
         for each, (settings, _) in zip(sighted, in_force, strict=True)
     ]
     around = await surroundings.load(session, day, asked)
+    approved = await _approved(session, sighted, asked)
     judged = [
-        _judge(each, question, known[each.seen], around[question], settings)
-        for each, question, settings in zip(sighted, asked, in_force, strict=True)
+        _judge(each, question, known[each.seen], replace(around[question], expected=approval), settings)
+        for each, question, approval, settings in zip(sighted, asked, approved, in_force, strict=True)
     ]
     await joins.count(session, day, _joined(judged))
     await _keep(session, day, judged, knobs)
     await judge_again(session, day, newly_signed)
     await standings.count(session, day, {each.seen for each in sighted})
+
+
+async def _approved(session: WriteSession, sighted: Sequence[Sighted], asked: Sequence[Asked]) -> list[Expected | None]:
+    """What a baseline expected when it was seen; of what is judged again, also what is expected by now."""
+    now = utc_now()
+    seen = [
+        Expectable(
+            each.fresh.role_id,
+            Observed(each.behaviour, question.context.signer, question.context.peer_scope),
+            (each.seen_at, now) if each.fresh.again else (each.seen_at,),
+        )
+        for each, question in zip(sighted, asked, strict=True)
+    ]
+    known = await expected(session, seen)
+    return [known.get(each) for each in seen]
 
 
 async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding], knobs: KnobsInForce) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from app.detection.baseline import Expected
 from app.detection.behaviour import Behaviour, Direction, Platform
 from app.detection.blind_spots import blind_spots
 from app.detection.classes import Trait
@@ -53,6 +54,8 @@ def judge(
     if allow_listed(case):
         text = "The setting ProcessAllowList names this program: recorded only."
         evidence = (*evidence, line("allow_listed", -_total(evidence), text))
+    elif case.surroundings.expected:
+        evidence = (*evidence, _approved(case.surroundings.expected, _total(evidence)))
     severity, held = _severity(case, score_of(evidence), beside_history)
     analytic = Analytic.WINDOWS if behaviour.program.platform is Platform.WINDOWS else Analytic.MACOS
     return Deviation(
@@ -64,6 +67,15 @@ def judge(
         new_to_peers=is_new_to_peers(case),
         spread=spread_of(case, beside_history),
     )
+
+
+def _approved(expected: Expected, points: float) -> Evidence:
+    """What a person approved is recorded only, whatever speaks against it; that stays to be read."""
+    text = (
+        f"The baseline of {expected.baseline}, version {expected.version}, expects it (entry {expected.entry}, approved"
+        f" by {expected.approved_by}, in force since {expected.since}): recorded only."
+    )
+    return line("approved_baseline", -max(points, 0.0), text)
 
 
 def _total(evidence: tuple[Evidence, ...]) -> float:

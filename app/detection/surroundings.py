@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.detection.baseline import Expected
 from app.detection.flow_facts import FlowFacts
 from app.detection.jobs import JobMatch
 from app.detection.process_start import ProcessStart
@@ -16,6 +17,7 @@ class Surroundings:
     software: KnownSoftware | None = None
     job: JobMatch | None = None
     flows: tuple[FlowFacts, ...] = ()  #: of its connections, the judged one first
+    expected: Expected | None = None  #: a baseline in force that covers it
 
 
 NOTHING_KNOWN = Surroundings()

@@ -43,4 +43,15 @@ class Action(StrEnum):
     CHAIN_CHECKED = "chain_checked"  #: the chain of this log was verified; `daily` by Portbook itself
     FINDING_TRIAGED = "finding_triaged"  #: findings were given another state
     FINDING_ASSIGNED = "finding_assigned"  #: a finding became somebody's work, or nobody's
-    FINDING_COMMENTED = "finding_commented"
+    FINDING_COMMENTED = "finding_commented"  #: somebody wrote a comment; the log has its SHA-256 only
+    BASELINE_DRAFTED = "baseline_drafted"  #: a new version of a baseline was begun
+    BASELINE_EDITED = "baseline_edited"  #: somebody wrote in a draft
+    BASELINE_SUBMITTED = "baseline_submitted"  #: a draft waits for a decision
+    BASELINE_ABANDONED = "baseline_abandoned"  #: a draft, or what was submitted, was given up
+    BASELINE_APPROVED = "baseline_approved"  #: somebody else decided for it
+    BASELINE_REJECTED = "baseline_rejected"  #: somebody else decided against it
+    BASELINE_APPLIED = "baseline_applied"  #: came into force, and open findings were held against it
+    BASELINE_EXPORTED = "baseline_exported"  #: a version was taken away as a file
+    BASELINE_INTERVAL_CHANGED = "baseline_interval_changed"  #: of its reviews
+    BASELINE_REVIEW_OPENED = "baseline_review_opened"  #: beside the calendar, after an incident
+    BASELINE_REVIEWED = "baseline_reviewed"  #: every entry was confirmed, or its removal asked for

@@ -1,0 +1,81 @@
+"""What a version does to open findings: which of them it expects, and their end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.access.actor import Actor
+from app.baselines import found, store
+from app.baselines.store import Covered, Named
+from app.database import ReadSession, WriteSession
+from app.detection.addresses import PeerScope
+from app.detection.baseline import Baseline, Entry
+from app.detection.behaviour import Behaviour, Direction, Program, Transport
+from app.detection.context import Signer, Trust
+from app.detection.expectations import ANY_PROGRAM, Observed
+from app.findings.again.store import hold_judging
+from app.findings.changes import StateChange, change_states
+from app.findings.models import Finding
+from app.findings.roll_outs import gather_roll_outs
+from app.findings.states import State
+from app.findings.store import lock_findings
+from app.tuning.in_force import KnobsInForce
+
+REASON_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expectable:
+    """An open finding, and the entry that expects what it shows."""
+
+    row: Covered
+    entry: Entry
+
+
+async def expectable(session: ReadSession, named: Named, entries: Sequence[Entry]) -> list[Expectable]:
+    """The open findings of the role's nodes that a version with these entries expects, the gravest first."""
+    programs = {each.expects.program for each in entries}
+    asked = None if ANY_PROGRAM in programs else programs
+    rows = await store.open_findings(session, named[0].role_id, named[0].platform, asked) if programs else ()
+    baseline = Baseline(entries)
+    return [Expectable(row, entry) for row in rows if (entry := baseline.find(_observed(row, named)))]
+
+
+def _observed(row: Covered, named: Named) -> Observed:
+    finding, shown, _ = row
+    program = Program(found.platform(named), shown.path, shown.name, shown.unit)
+    behaviour = Behaviour(program, Direction(shown.direction), Transport(shown.transport), shown.bucket)
+    return Observed(behaviour, Signer(Trust(finding.trust), finding.signer), PeerScope(finding.peer_scope))
+
+
+async def apply(session: WriteSession, actor: Actor, named: Named, number: int, now: datetime) -> list[Expectable]:
+    """Withdraw the open findings that a version expects. Nobody judges until the transaction ends."""
+    await hold_judging(session)
+    baseline_id = named[0].baseline_id
+    entries = await store.entries_of(session, baseline_id, number, found.platform(named))
+    closing = {each.row[0].finding_id: each for each in await expectable(session, named, entries)}
+    living = await lock_findings(session, [Finding.finding_id.in_(closing), Finding.is_open])
+    words = f"the baseline of {found.words(named)}, version {number}, expects it"
+    changes = [
+        StateChange(
+            each.finding_id,
+            each.node_id,
+            State(each.state),
+            State.WITHDRAWN,
+            f"{words}: {closing[each.finding_id].entry.justification}"[:REASON_MAX],
+            reference=f"baseline {baseline_id} version {number}",
+        )
+        for each in living
+    ]
+    await change_states(session, actor, changes, now)
+    await _gather(session, named, {each.behaviour_id for each in living}, now)
+    return [closing[each] for each in closing if each in {gone.finding_id for gone in living}]
+
+
+async def _gather(session: WriteSession, named: Named, behaviours: set[UUID], now: datetime) -> None:
+    """The fleet findings of what was closed: they may have too few nodes left."""
+    knobs = KnobsInForce()
+    await knobs.refresh(session)
+    settings, _ = knobs.of("", named[0].platform)  # a roll-out knows no roles
+    await gather_roll_outs(session, behaviours, settings, now)

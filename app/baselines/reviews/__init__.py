@@ -1,0 +1,1 @@
+"""Reviews of baselines in force: on a calendar, after a change, after an incident."""

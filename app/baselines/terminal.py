@@ -1,0 +1,237 @@
+"""Baselines on a terminal, as the API gives them. Everything comes from people or agents: nothing is read as markup."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from app.baselines.yaml_file import LineFault
+from app.detection.evidence import counted
+from app.findings.terminal import STYLES, headline
+from app.problems import InvalidRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+Json = Mapping[str, Any]
+
+STATE_STYLES = {
+    "draft": "dim", "submitted": "yellow", "approved": "green", "rejected": "red", "abandoned": "dim",
+    "due": "cyan", "overdue": "bold red", "done": "green",
+}  # fmt: skip
+SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_SHOWN_FINDINGS = 10
+#: A proposal reads days of a large fleet between two of its lines.
+_READ_SECONDS = 600.0
+
+
+def baselines_table(baselines: Sequence[Json]) -> Table:
+    table = _table("role", "platform", "in force", "entries", "since", "approved by", "waiting", "next review")
+    for each in baselines:
+        there = each["in_force"]
+        cells = ("none", "", "", "") if there is None else (
+            f"version {there['number']}", f"{there['entries']:,}", _day(there["in_force_from"]), _decider(there)
+        )  # fmt: skip
+        waiting = ", ".join(f"{version['number']} {version['state']}" for version in each["waiting"])
+        texts = (each["role"], each["platform"], *cells, waiting, _day(each["next_review_due"]))
+        table.add_row(*map(Text, texts))
+    return table
+
+
+def version_view(version: Json, effect: Json | None) -> RenderableType:
+    parts: list[RenderableType] = [_version_panel(version), entries_table(version["whole"])]
+    if effect is not None:
+        parts += _effect(effect)
+    return Group(*parts)
+
+
+def _version_panel(version: Json) -> Panel:
+    fields = Table.grid(padding=(0, 2, 0, 0))
+    fields.add_column(style="dim")
+    fields.add_column(overflow="fold")
+    said = {
+        "for": f"{version['reason']}{_referring(version['reference'])}",
+        "written by": ", ".join(version["editors"]),
+        "submitted by": _who(version["submitted_by"], version["submitted_at"]),
+        "decided by": _who(version["decided_by"], version["decided_at"]),
+        "because": version["decision_reason"] or "",
+        "own work": version["override_reason"] or "",
+        "in force from": _time(version["in_force_from"]),
+        "until": _time(version["superseded_at"]),
+        "SHA-256": version["content_sha256"],
+    }
+    for name, text in said.items():
+        if text:
+            fields.add_row(name, Text(text, style="bold red" if name == "own work" else ""))
+    style = STATE_STYLES[version["state"]]
+    title = Text(f"{version['role']} on {version['platform']} · version {version['number']} · {version['state']}")
+    return Panel(fields, title=title, title_align="left", border_style=style)
+
+
+def entries_table(entries: Sequence[Json]) -> RenderableType:
+    if not entries:
+        return Text("no entries: nothing is expected", style="dim")
+    table = _table("expected", "justification", "owner", "since", "why proposed, and what is wide")
+    for each in entries:
+        wide = [Text(f"wide: {sentence}", style="yellow") for sentence in each["wide"]]
+        why = Group(*([Text(each["why"], style="dim")] if each["why"] else []), *wide)
+        justified = Text(each["justification"]) if each["justification"] else Text("missing", style="red")
+        owner = Text(each["owner"]) if each["owner"] else Text("missing", style="red")
+        table.add_row(Text(each["words"]), justified, owner, Text(_day(each["added_at"])), why)
+    return table
+
+
+def _effect(effect: Json) -> list[RenderableType]:
+    """What an approval would withdraw now."""
+    if not effect["total"]:
+        return [Text("An approval would withdraw no open finding.", style="dim")]
+    lines: list[RenderableType] = [
+        Text(f"An approval would withdraw {counted(effect['total'], 'open finding')}:", style="bold")
+    ]
+    for each in effect["findings"][:_SHOWN_FINDINGS]:
+        score = (f"{each['score']:>4} {each['severity']:<7}", STYLES[each["severity"]])
+        lines.append(Text.assemble(score, f"{each['hostname']}: {headline(dict(each))} ({each['state']})"))
+    more = effect["total"] - min(len(effect["findings"]), _SHOWN_FINDINGS)
+    return lines + ([Text(f"     … and {more:,} more", style="dim")] if more else [])
+
+
+def proposed_view(proposed: Json) -> RenderableType:
+    version = proposed["version"]
+    head = Text(f"Version {version['number']} is a draft: {counted(proposed['proposed'], 'new entry', 'new entries')}, "
+                f"{proposed['kept']:,} kept from what is in force.", style="bold")  # fmt: skip
+    enough = f"Enough: {counted(proposed['enough_nodes'], 'node')} of {proposed['nodes']:,}, {counted(proposed['enough_days'], 'day')}."  # noqa: E501
+    rare = f"{counted(proposed['too_rare'], 'behaviour')} seen on fewer."
+    parts: list[RenderableType] = [head, Text(f"{enough} {rare}", style="dim")]
+    if proposed["flagged"]:
+        text = f"{counted(proposed['flagged'], 'entry has', 'entries have')} open findings: look at them first."
+        parts.append(Text(text, style="yellow"))
+    if proposed["left_out"]:
+        parts.append(_left_out(proposed))
+    return Group(*parts)
+
+
+def _left_out(proposed: Json) -> Table:
+    table = _table("left out", "path", "because")
+    table.title = f"Left out: {proposed['left_out_total']:,}"
+    table.title_justify = "left"
+    for each in proposed["left_out"]:
+        table.add_row(Text(each["behaviour"]), Text(each["path"]), Text(each["because"]))
+    return table
+
+
+def difference_lines(differences: Sequence[Json]) -> Text:
+    if not differences:
+        return Text("nothing differs")
+    lines = Text()
+    for each in differences:
+        sign, style = SIGNS[each["kind"]]
+        lines.append(f"{sign} {each['words']}\n", style=style)
+    lines.rstrip()
+    return lines
+
+
+def applied_view(applied: Json) -> Text:
+    if applied["draft"] is None:
+        return Text("nothing differs from what is approved; nothing was proposed")
+    draft = applied["draft"]
+    says = f"\nversion {draft['number']} is a draft; submit it, and somebody else decides"
+    return difference_lines(applied["differences"]).append(says, style="bold")
+
+
+def reviews_table(reviews: Sequence[Json]) -> Table:
+    table = _table("review", "role", "platform", "state", "due", "asked for by", "reviewer", "outcome")
+    for each in reviews:
+        state = Text(each["state"], style=STATE_STYLES[each["state"]])
+        asked = "calendar" if each["trigger"] == "scheduled" else f"{each['trigger']}: {each['reason']}"
+        alone = "" if each["sod_ok"] in {None, True} else " (wrote it alone)"
+        reviewer = f"{each['reviewer'] or ''}{alone}"
+        table.add_row(
+            str(each["review_id"]), Text(each["role"]), each["platform"], state, _day(each["due_at"]),
+            Text(asked), Text(reviewer), Text(_outcome(each)),
+        )  # fmt: skip
+    return table
+
+
+def _outcome(review: Json) -> str:
+    if review["outcome"] is None:
+        return ""
+    counts = (("confirmed", "confirmed"), ("removed", "to remove"), ("added", "to add"))
+    said = ", ".join(f"{len(review[name]):,} {words}" for name, words in counts if review[name])
+    return f"{said}; draft {review['draft']}" if review["draft"] else said
+
+
+def faults_text(path: Path, faults: Iterable[LineFault]) -> Text:
+    """One line for each, as editors and people find it."""
+    lines = Text()
+    for each in faults:
+        field = f" {each.field}:" if each.field else ""
+        lines.append(f"{path}:{each.line}:", style="bold").append(field, style="cyan").append(f" {each.detail}\n")
+    return lines
+
+
+def read_steps(client: "httpx.Client", path: str, asked: Json, shown_on: Console) -> dict[str, Any]:
+    """What a proposal came to, with a bar on its way. Raises: InvalidRequest with what the server said."""
+    with Progress(console=shown_on, transient=True) as progress:
+        task = progress.add_task("days of history", total=asked["days"])
+        with client.stream("POST", path, json=dict(asked), timeout=_READ_SECONDS) as answer:
+            if answer.is_error:
+                answer.read()
+                raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+            for line in answer.iter_lines():
+                step = json.loads(line)
+                if "problem" in step:
+                    raise InvalidRequest(str(step["problem"].get("detail")))
+                if "proposed" in step:
+                    found: dict[str, Any] = step["proposed"]
+                    return found
+                progress.update(task, completed=step["days"])
+    raise InvalidRequest(f"{client.base_url} ended before it was done")
+
+
+def _detail(answer: "httpx.Response") -> str:
+    try:
+        return str(answer.json().get("detail"))
+    except ValueError:
+        return "no JSON: no Portbook?"
+
+
+def get_text(client: "httpx.Client", path: str) -> str:
+    """Raises: InvalidRequest with what the server said."""
+    answer = client.get(path)
+    if answer.is_error:
+        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+    return answer.text
+
+
+def _decider(version: Json) -> str:
+    return f"{version['decided_by']}{' (own work)' if version['override_reason'] else ''}"
+
+
+def _referring(reference: str) -> str:
+    return f" ({reference})" if reference else ""
+
+
+def _who(name: str | None, at: str | None) -> str:
+    return f"{name}, {_time(at)}" if name else ""
+
+
+def _time(at: str | None) -> str:
+    return f"{at[:16].replace('T', ' ')} UTC" if at else ""
+
+
+def _day(at: str | None) -> str:
+    return at[:10] if at else ""
+
+
+def _table(*headers: str) -> Table:
+    """Long paths are folded, never cut."""
+    table = Table(header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
