@@ -16,6 +16,7 @@ from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
+from app.exception_cli import exception_app
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
 
@@ -40,6 +41,7 @@ app.add_typer(knobs_app, name="knobs")
 app.add_typer(attack_app, name="attack")
 app.add_typer(software_app, name="software")
 app.add_typer(flows_app, name="flows")
+app.add_typer(exception_app, name="exception")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

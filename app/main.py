@@ -25,6 +25,8 @@ from app.analysis.backtest.run import work_queue
 from app.analysis.drift import api as drift_api
 from app.analysis.retention import keep_days
 from app.analysis.worker import work
+from app.baselines.exceptions import api as exceptions_api
+from app.baselines.exceptions.calendar import keep as keep_exceptions
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
 from app.database import Database, DataError
@@ -67,7 +69,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await keep_days(database, settings, utc_now())
+        await keep_exceptions(database, utc_now())
         tasks = [asyncio.create_task(intake.run()), asyncio.create_task(_keep_days_daily(database, settings))]
+        tasks.append(asyncio.create_task(_keep_exceptions(database)))
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
             tasks.append(asyncio.create_task(work_queue(database, packs)))
@@ -94,6 +98,7 @@ _APIS = (
     fleet_api,
     observations_api,
     findings_api,
+    exceptions_api,
     drift_api,
     coverage_api,
     tuning_api,
@@ -172,3 +177,12 @@ async def _keep_days_daily(database: Database, settings: Settings) -> None:
             await keep_days(database, settings, utc_now())
         except Exception:
             log.exception("days_not_kept")
+
+
+async def _keep_exceptions(database: Database) -> None:
+    while True:
+        await asyncio.sleep(timedelta(minutes=1).total_seconds())
+        try:
+            await keep_exceptions(database, utc_now())
+        except Exception:
+            log.exception("exceptions_not_kept")

@@ -8,6 +8,7 @@ import app.access.models
 import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
+import app.baselines.exceptions.models
 import app.findings.models
 import app.fleet.models
 import app.flows.models
@@ -29,6 +30,7 @@ TABLES = (
     app.flows.models,
     app.software.models,
     app.tuning.models,
+    app.baselines.exceptions.models,
 )
 
 #: Any number that is ours alone: two servers that start together migrate one after the other.

@@ -14,13 +14,11 @@ from app.analysis.models import Image
 from app.database import ReadSession, WriteSession
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.context import Signer, Trust
+from app.findings.turns.store import JUDGING_LOCK
 from app.fleet.models import Node
 from app.observations import models as observed
 
 FAILURES_MAX = 5
-
-#: Names the lock in PostgreSQL, any number that is ours alone.
-JUDGING_LOCK = 0x4A75646765
 
 
 def arrays(statement: str, **types: TypeEngine[Any]) -> TextClause:

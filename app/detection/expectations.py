@@ -23,7 +23,8 @@ NAME_MAX = 255
 SIGN_MANY = frozenset({"microsoft corporation", "microsoft windows", "microsoft windows publisher", "software signing"})
 UNKNOWN_SIGNER = Signer()
 _WAYS = (Direction.OUTBOUND, Direction.LISTENING, Direction.LOOPBACK)
-_PEERS = (PeerScope.PUBLIC, PeerScope.PRIVATE, PeerScope.LINK_LOCAL)
+#: Peers that a pattern may speak of.
+PEERS = (PeerScope.PUBLIC, PeerScope.PRIVATE, PeerScope.LINK_LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def faults(wanted: Expectation) -> Iterator[tuple[str, str]]:
     yield from _port_faults(wanted)
     if wanted.peer_scope is not None and wanted.direction is not Direction.OUTBOUND:
         yield "peer_scope", "only connections out have a peer elsewhere"
-    elif wanted.peer_scope not in {None, *_PEERS}:
-        yield "peer_scope", f"one of {', '.join(each.value for each in _PEERS)}, or nothing for any"
+    elif wanted.peer_scope not in {None, *PEERS}:
+        yield "peer_scope", f"one of {', '.join(each.value for each in PEERS)}, or nothing for any"
 
 
 def _program_faults(wanted: Expectation) -> Iterator[tuple[str, str]]:

@@ -55,6 +55,7 @@ class Finding(Table):
             unique=True,
             postgresql_where="state <> 'withdrawn'",
         ),
+        Index("ix_findings_exception_id", "exception_id", postgresql_where="exception_id IS NOT NULL"),
         Index("ix_findings_score_finding_id", "score", "finding_id"),
         Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
         CheckConstraint("spread IN ('signed', 'novel', 'suspect', 'unsigned')", name="spread"),
@@ -87,7 +88,7 @@ class Finding(Table):
     finding_id: Mapped[UUID] = mapped_column(PG_UUID, primary_key=True)
     node_id: Mapped[int] = mapped_column(BigInteger)
     behaviour_id: Mapped[UUID] = mapped_column(PG_UUID)
-    role_id: Mapped[int] = mapped_column(SmallInteger)
+    role_id: Mapped[int] = mapped_column(SmallInteger, doc="the node's on the newest day that showed it")
     state: Mapped[str] = mapped_column(Text, server_default="open")
     is_open: Mapped[bool] = mapped_column(Boolean, server_default=true(), doc="whether a person has something to do")
     severity: Mapped[str] = mapped_column(Text)

@@ -87,6 +87,7 @@ async def open_findings(session: WriteSession, found: Sequence[NewFinding], now:
         seen_again = {
             "day": func.greatest(added.excluded.day, Finding.day),
             "last_seen_at": func.greatest(added.excluded.last_seen_at, Finding.last_seen_at),
+            "role_id": case((added.excluded.day >= Finding.day, added.excluded.role_id), else_=Finding.role_id),
             "days_seen": Finding.days_seen + case((same_day, 0), else_=1),
             "judged_at": added.excluded.judged_at,
         }
@@ -104,9 +105,10 @@ def _rank(spread: Any) -> Any:
 
 _WITHDRAW = text(
     """
-    UPDATE findings f SET state = 'withdrawn', is_open = false, judged_at = :now
+    UPDATE findings f SET state = 'withdrawn', is_open = false, judged_at = :now, exception_id = NULL
     FROM unnest(:nodes, :behaviours) AS light(node_id, behaviour_id)
-    WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.is_open AND f.day = :day
+    WHERE f.node_id = light.node_id AND f.behaviour_id = light.behaviour_id AND f.day = :day
+      AND (f.is_open OR f.state = 'excepted')
     RETURNING f.behaviour_id
     """
 ).bindparams(bindparam("nodes", type_=ARRAY(BigInteger)), bindparam("behaviours", type_=ARRAY(Uuid)))
@@ -209,13 +211,13 @@ _RELEASE = text(
     UPDATE findings n SET fleet_finding_id = NULL
     FROM unnest(:open, :spreads) AS leaving(is_open, spread)
     WHERE n.fleet_finding_id = :fleet AND n.is_open = leaving.is_open AND n.spread = leaving.spread
-      AND (n.is_open OR n.state = 'withdrawn')
+      AND (n.is_open OR n.state IN ('withdrawn', 'excepted'))
     """
 ).bindparams(bindparam("open", type_=ARRAY(Boolean)), bindparam("spreads", type_=ARRAY(Text)))
 
 
 async def release(session: WriteSession, fleet: UUID, kept: Spread | None) -> int:
-    """Let go the members that were withdrawn, and those that `kept` does not cover. Returns how many."""
+    """Let go the members that were withdrawn or excepted, and those that `kept` does not cover. Returns how many."""
     gone = [(False, each) for each in Spread]
     gone += [(True, each) for each in Spread if kept is None or not takes_in(kept, each)]
     is_open, spreads = zip(*gone, strict=True)

@@ -24,14 +24,17 @@ _HAS_ROW = "EXISTS (SELECT FROM batches t WHERE (t.day, t.node_id, t.batch_id) =
 
 
 def _judge_again(chosen: LiteralString, **types: TypeEngine[Any]) -> TextClause:
-    """Queues open findings `f` of behaviours `b` with their rows. `chosen`: joins, conditions, perhaps a limit."""
+    """Queues findings `f` of behaviours `b`, open and excepted ones, with their rows.
+
+    `chosen`: joins, conditions, perhaps a limit.
+    """
     statement = f"""
     INSERT INTO fresh_sightings AS q (node_id, batch_id, day, batch_day, role_id,
                                       behaviour_ids, line_numbers, row_numbers, seen_at, again)
     SELECT f.node_id, f.batch_id, f.day, f.batch_day, f.role_id, array_agg(f.behaviour_id),
            array_agg(f.line_number), array_agg(f.row_number), array_agg(f.last_seen_at), true
     FROM (
-      SELECT f.* FROM (SELECT * FROM findings g WHERE is_open AND {_HAS_ROW}) f
+      SELECT f.* FROM (SELECT * FROM findings g WHERE (is_open OR state = 'excepted') AND {_HAS_ROW}) f
       JOIN (SELECT * FROM behaviours WHERE direction = ANY(:network)) b USING (behaviour_id)
       {chosen}
     ) f

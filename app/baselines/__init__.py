@@ -1,0 +1,1 @@
+"""What people approved: versions of baselines, reviews, exceptions."""

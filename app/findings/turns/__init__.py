@@ -1,0 +1,1 @@
+"""Who changes many findings at once takes turns with whoever judges."""
