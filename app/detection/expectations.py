@@ -22,6 +22,7 @@ NAME_MAX = 255
 #: Whose signature is on hundreds of tools that attackers carry along. Source: LOLBAS; ATT&CK T1218.
 SIGN_MANY = frozenset({"microsoft corporation", "microsoft windows", "microsoft windows publisher", "software signing"})
 UNKNOWN_SIGNER = Signer()
+_DYNAMIC = range(DYNAMIC_PORT, LAST_PORT + 1)
 _WAYS = (Direction.OUTBOUND, Direction.LISTENING, Direction.LOOPBACK)
 #: Peers that a pattern may speak of.
 PEERS = (PeerScope.PUBLIC, PeerScope.PRIVATE, PeerScope.LINK_LOCAL)
@@ -139,7 +140,7 @@ def _port_faults(wanted: Expectation) -> Iterator[tuple[str, str]]:
             yield field, f"{getattr(wanted, field)} is no port: 1 to {LAST_PORT}"
     if wanted.last_port < wanted.first_port:
         yield "last_port", f"{wanted.last_port} lies before {wanted.first_port}"
-    elif wanted.last_port >= DYNAMIC_PORT and not (wanted.last_port == LAST_PORT and wanted.first_port <= DYNAMIC_PORT):
+    elif wanted.last_port in _DYNAMIC and not (wanted.last_port == LAST_PORT and wanted.first_port <= DYNAMIC_PORT):
         yield "last_port", f"ports {DYNAMIC_PORT} to {LAST_PORT} are seen as one: name all of them or none"
 
 

@@ -27,6 +27,7 @@ from app.problems import Conflict, Forbidden, InvalidRequest, NotFound
 TEXT_MAX = 1_000  #: characters of a reason
 TICKET_MAX = 200
 NODES_MAX = 100
+LAST_NODE = 2**63 - 1  #: that a column can hold
 
 Fault = tuple[str, str]
 
@@ -159,7 +160,7 @@ def _faults_of_why(why: Why, now: datetime) -> Iterator[Fault]:
     if why.ticket and not is_line(why.ticket, TICKET_MAX):
         yield "ticket", f"one visible line of at most {TICKET_MAX} characters, or nothing"
     if why.expires_at is not None and why.expires_at <= now:
-        yield "expires_at", f"{why.expires_at:%Y-%m-%d %H:%M} UTC is past"
+        yield "expires_at", f"{why.expires_at.isoformat()} is past"
     if why.expires_at is not None and why.expires_at > now + LONGEST:
         yield "expires_at", f"an exception is for {LONGEST.days} days at most, then somebody must look at it again"
 
@@ -181,11 +182,11 @@ async def _faults_of_list(session: ReadSession, actor: Actor, row: RequestedExce
         return [("node_ids", f"1 to {NODES_MAX} nodes; for more there are roles")]
     nodes = {
         each.node_id: each.platform
-        for each in await get_nodes(session, ids)
+        for each in await get_nodes(session, [each for each in ids if 0 < each <= LAST_NODE])
         if actor.roles is None or each.role_id in actor.roles
     }
     if unknown := [each for each in ids if each not in nodes]:
-        return [("node_ids", f"no node {', '.join(map(str, unknown[:5]))}")]
+        return [("node_ids", f"no node {', '.join(map(str, unknown[:5]))[:TICKET_MAX]}")]
     others = [each for each in ids if nodes[each] != row.platform]
     return [("node_ids", f"no {row.platform}: {', '.join(map(str, others[:5]))}")] if others else []
 

@@ -1,6 +1,5 @@
 """What people send when they ask for exceptions and decide on them, as JSON."""
 
-from datetime import UTC
 from typing import Literal
 from uuid import UUID
 
@@ -36,8 +35,8 @@ class RenewIn(_Strict):
     """At most 180 days away, which is also what you get without one."""
 
     def why(self) -> Why:
-        until = self.expires_at.astimezone(UTC) if self.expires_at else None
-        return Why(self.reason, self.business_need, self.risk, self.compensating_control, self.ticket, until)
+        control, until = self.compensating_control, self.expires_at
+        return Why(self.reason, self.business_need, self.risk, control, self.ticket, until)
 
 
 class AskIn(RenewIn):

@@ -17,7 +17,7 @@ from app.findings.terminal import STYLES, answered, api_client, get
 from app.problems import InvalidRequest
 
 PATH = "/api/v1/exceptions"
-_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _STATES = {"active": "green", "pending": "yellow", "expired": "dim", "rejected": "red", "revoked": "red"}
 
 ExceptionJson = dict[str, Any]
