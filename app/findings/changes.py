@@ -1,5 +1,6 @@
 """Changes the state of findings, each with a row that says who, when and why, in the caller's transaction."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +29,11 @@ class StateChange:
 
 async def change_states(session: WriteSession, actor: Actor, changes: Sequence[StateChange], now: datetime) -> None:
     """The findings must be locked by this transaction, and in the state `before`."""
+    alike: dict[tuple[State, UUID | None], list[StateChange]] = defaultdict(list)
     for each in changes:
-        await store.set_state(session, each.finding_id, _values(actor, each, now))
+        alike[each.after, each.exception_id].append(each)
+    for those in alike.values():
+        await store.set_states(session, [each.finding_id for each in those], _values(actor, those[0], now))
     await store.insert_changes(session, [_row(actor, each, now) for each in changes])
 
 

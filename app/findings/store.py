@@ -14,9 +14,11 @@ from sqlalchemy import (
     Row,
     Text,
     Uuid,
+    any_,
     bindparam,
     case,
     func,
+    literal,
     or_,
     select,
     text,
@@ -296,8 +298,9 @@ async def lock_findings(session: WriteSession, conditions: Sequence[Any]) -> Seq
     return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
-async def set_state(session: WriteSession, finding_id: UUID, values: dict[str, Any]) -> None:
-    await session.execute(update(Finding).where(Finding.finding_id == finding_id).values(**values))
+async def set_states(session: WriteSession, ids: Sequence[UUID], values: dict[str, Any]) -> None:
+    chosen = Finding.finding_id == any_(literal(list(ids), ARRAY(Uuid)))
+    await session.execute(update(Finding).where(chosen).values(**values).execution_options(synchronize_session=False))
 
 
 def first_of_acknowledged(now: datetime) -> Any:

@@ -55,17 +55,16 @@ async def coverable(session: ReadSession, one: RequestedException, now: datetime
 
 
 async def cover(
-    session: WriteSession, actor: Actor, one: RequestedException, reason: str, now: datetime
+    session: WriteSession, actor: Actor, one: RequestedException, found: Sequence[Candidate], why: str, now: datetime
 ) -> list[tuple[Candidate, State]]:
-    """Except what a newly approved one covers. It is this transaction's turn. Returns each with its state before."""
-    found = {each[0].finding_id: each for each in await coverable(session, one, now)}
-    still = [store.with_ids(found), store.is_open_or_covered_by(one.renewal_of)]
-    locked = await lock_findings(session, still)
-    before = [(found[each.finding_id], State(each.state)) for each in locked]
-    said = f"{named(one.exception_id)} approved: {reason}"
-    await change_states(session, actor, [excepted(each, one.exception_id, said) for each in locked], now)
-    await _gather(session, Platform(one.platform), locked, now)
-    return before
+    """Except what is `coverable`. It is this transaction's turn. Returns each with its state before."""
+    ids = [finding.finding_id for finding, *_ in found]
+    still = [store.with_ids(ids), store.is_open_or_covered_by(one.renewal_of)]
+    before = {each.finding_id: each for each in await lock_findings(session, still)}
+    changes = {key: excepted(each, one.exception_id, why) for key, each in before.items()}
+    await change_states(session, actor, list(changes.values()), now)
+    await _gather(session, Platform(one.platform), list(before.values()), now)
+    return [(each, changes[each[0].finding_id].before) for each in found if each[0].finding_id in changes]
 
 
 async def let_go(session: WriteSession, one: RequestedException, why: str, now: datetime) -> LetGo:

@@ -51,10 +51,10 @@ async def approve(database: Database, actor: Actor, exception_id: UUID, decision
         await await_turn(session)
         one = await _lock_pending(session, actor, exception_id, now)
         await _may_decide(session, actor, one, decision)
-        closed = [each[0].finding_id for each in await coverable(session, one, now)]
-        await _closed_none(session, actor, one, decision, closed)
+        found = await coverable(session, one, now)
+        await _closed_none(session, actor, one, decision, [each[0].finding_id for each in found])
         await _decide(session, actor, one, "approved", decision, now)
-        return await cover(session, actor, one, decision.reason, now)
+        return await cover(session, actor, one, found, f"{named(exception_id)} approved: {decision.reason}", now)
 
 
 async def reject(database: Database, actor: Actor, exception_id: UUID, decision: Decision, now: datetime) -> None:
