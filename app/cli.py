@@ -18,6 +18,7 @@ from app.audit_cli import audit_app
 from app.baseline_cli import baseline_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
+from app.exception_cli import exception_app
 from app.finding_cli import finding_app
 from app.flows_cli import flows_app
 from app.knobs_cli import attack_app, knobs_app
@@ -49,6 +50,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(role_app, name="role")
 app.add_typer(finding_app, name="finding")
 app.add_typer(baseline_app, name="baseline")
+app.add_typer(exception_app, name="exception")
 app.command()(replay)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]

@@ -34,6 +34,8 @@ from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.baselines import api as baselines_api
 from app.baselines.calendar import keep as keep_calendar
+from app.baselines.exceptions import api as exceptions_api
+from app.baselines.exceptions.calendar import keep as keep_exceptions
 from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
@@ -79,8 +81,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await keep_days(database, settings, utc_now())
+        await keep_exceptions(database, utc_now())
         loops = [intake.run(), _keep_days_daily(database, settings), check_daily(database)]
-        loops.append(_keep_calendar_minutely(database))
+        loops.append(_keep_calendars_minutely(database))
         tasks = [asyncio.create_task(each) for each in loops]
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
@@ -118,6 +121,7 @@ _APIS = (
     triage_api,
     reviews_api,
     baselines_api,
+    exceptions_api,
     drift_api,
     coverage_api,
     tuning_api,
@@ -202,11 +206,12 @@ async def _keep_days_daily(database: Database, settings: Settings) -> None:
             log.exception("days_not_kept")
 
 
-async def _keep_calendar_minutely(database: Database) -> None:
-    """Baselines that were approved for later."""
+async def _keep_calendars_minutely(database: Database) -> None:
+    """Baselines that were approved for later, exceptions that end."""
     while True:
         await asyncio.sleep(timedelta(minutes=1).total_seconds())
-        try:
-            await keep_calendar(database, utc_now())
-        except Exception:
-            log.exception("calendar_not_kept")
+        for keep in (keep_calendar, keep_exceptions):
+            try:
+                await keep(database, utc_now())
+            except Exception:
+                log.exception("calendar_not_kept", calendar=keep.__module__)

@@ -9,6 +9,7 @@ import app.access.openid.models
 import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
+import app.baselines.exceptions.models
 import app.baselines.models
 import app.baselines.reviews.models
 import app.findings.models
@@ -35,6 +36,7 @@ TABLES = (
     app.tuning.models,
     app.baselines.models,
     app.baselines.reviews.models,
+    app.baselines.exceptions.models,
 )
 
 #: Any number that is ours alone: two servers that start together migrate one after the other.

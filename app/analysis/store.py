@@ -14,7 +14,7 @@ from app.analysis.models import Image
 from app.database import ReadSession, WriteSession
 from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.context import Signer, Trust
-from app.findings.again.store import JUDGING_LOCK
+from app.findings.turns.store import JUDGING_LOCK
 from app.fleet.models import Node
 from app.observations import models as observed
 

@@ -16,6 +16,8 @@ from app.analysis.standings import Seen
 from app.analysis.starts import joins
 from app.analysis.starts.joins import Joined
 from app.analysis.surroundings import Asked, connection_in
+from app.baselines.exceptions.in_force import ExceptionsInForce
+from app.baselines.exceptions.judging import heed_exceptions
 from app.baselines.in_force import Seen as Expectable
 from app.baselines.in_force import expected
 from app.clock import utc_now
@@ -87,11 +89,11 @@ class Sighted:
 
 async def work(database: Database, defaults: Knobs) -> None:
     """Judge until cancelled. A claim that fails is tried entry by entry, so that one cannot hold up the rest."""
-    knobs = KnobsInForce(defaults)
+    knobs, exceptions = KnobsInForce(defaults), ExceptionsInForce()
     while True:
         await _learn(database)
         try:
-            judged = await analyse_some(database, knobs)
+            judged = await analyse_some(database, knobs, exceptions=exceptions)
         except Exception:
             log.exception("analysis_failed")
             judged = await _analyse_one_by_one(database, knobs)
@@ -131,13 +133,20 @@ async def _blame_oldest(database: Database) -> None:
         log.exception("database_away")
 
 
-async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: int = CLAIM_BATCHES) -> int:
+async def analyse_some(
+    database: Database,
+    knobs: Knobs | KnobsInForce,
+    limit: int = CLAIM_BATCHES,
+    *,
+    exceptions: ExceptionsInForce | None = None,
+) -> int:
     """Judge up to `limit` queue entries in one transaction. Returns how many sightings were judged.
 
     One worker judges at a time, or a signature and the connection that it explains could pass each other.
-    `knobs`: what remembers those in force between claims, or the defaults that they stand upon.
+    `knobs`: what remembers those in force between claims, or the defaults that they stand upon. `exceptions` likewise.
     """
     in_force = knobs if isinstance(knobs, KnobsInForce) else KnobsInForce(knobs)
+    accepted = exceptions or ExceptionsInForce()
     with SECONDS.time():
         async with database.writing() as session:
             if not await store.is_alone(session):
@@ -149,9 +158,11 @@ async def analyse_some(database: Database, knobs: Knobs | KnobsInForce, limit: i
             read = {each.fresh.fresh_id for each in sighted}
             await store.finish(session, read)  # what is judged again queues anew
             await in_force.refresh(session)
+            await accepted.refresh(session, utc_now())
             roles = await list_roles(session)
             for day in sorted({each.fresh.day for each in sighted}):
-                await _judge_day(session, day, [each for each in sighted if each.fresh.day == day], in_force, roles)
+                of_day = [each for each in sighted if each.fresh.day == day]
+                await _judge_day(session, day, of_day, in_force, roles, accepted)
     JUDGED.inc(len(sighted))
     return len(sighted)
 
@@ -176,7 +187,12 @@ async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> 
 
 
 async def _judge_day(
-    session: WriteSession, day: date, sighted: Sequence[Sighted], knobs: KnobsInForce, roles: Mapping[int, str]
+    session: WriteSession,
+    day: date,
+    sighted: Sequence[Sighted],
+    knobs: KnobsInForce,
+    roles: Mapping[int, str],
+    exceptions: ExceptionsInForce,
 ) -> None:
     newly_signed = await store.keep_signers(session, _signatures(sighted))
     known = await standings.load(session, day, {each.seen for each in sighted}, roles)
@@ -193,7 +209,7 @@ async def _judge_day(
         for each, question, approval, settings in zip(sighted, asked, approved, in_force, strict=True)
     ]
     await joins.count(session, day, _joined(judged))
-    await _keep(session, day, judged, knobs)
+    await _keep(session, day, judged, knobs, exceptions)
     await judge_again(session, day, newly_signed)
     await standings.count(session, day, {each.seen for each in sighted})
 
@@ -213,7 +229,13 @@ async def _approved(session: WriteSession, sighted: Sequence[Sighted], asked: Se
     return [known.get(each) for each in seen]
 
 
-async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding], knobs: KnobsInForce) -> None:
+async def _keep(
+    session: WriteSession,
+    day: date,
+    judged: Sequence[NewFinding],
+    knobs: KnobsInForce,
+    exceptions: ExceptionsInForce,
+) -> None:
     heavy = [each for each in judged if each.deviation.severity is not Severity.NONE]
     light = {(each.where.node_id, each.deviation.behaviour.behaviour_id) for each in judged} - {
         (each.where.node_id, each.deviation.behaviour.behaviour_id) for each in heavy
@@ -221,6 +243,7 @@ async def _keep(session: WriteSession, day: date, judged: Sequence[NewFinding], 
     now = utc_now()
     withdrawn = await withdraw(session, day, light, now)
     await open_findings(session, heavy, now)
+    await heed_exceptions(session, day, heavy, exceptions, now)
     opened = {each.deviation.behaviour.behaviour_id for each in heavy}
     shown = {each.deviation.behaviour for each in judged}
     for platform in Platform:

@@ -14,12 +14,12 @@ from app.detection.baseline import Baseline, Entry
 from app.detection.behaviour import Behaviour, Direction, Program, Transport
 from app.detection.context import Signer, Trust
 from app.detection.expectations import ANY_PROGRAM, Observed
-from app.findings.again.store import hold_judging
 from app.findings.changes import StateChange, change_states
 from app.findings.models import Finding
 from app.findings.roll_outs import gather_roll_outs
 from app.findings.states import State
 from app.findings.store import lock_findings
+from app.findings.turns.store import hold_judging
 from app.tuning.in_force import KnobsInForce
 
 REASON_MAX = 1_000

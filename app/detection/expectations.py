@@ -22,8 +22,10 @@ NAME_MAX = 255
 #: Whose signature is on hundreds of tools that attackers carry along. Source: LOLBAS; ATT&CK T1218.
 SIGN_MANY = frozenset({"microsoft corporation", "microsoft windows", "microsoft windows publisher", "software signing"})
 UNKNOWN_SIGNER = Signer()
+_DYNAMIC = range(DYNAMIC_PORT, LAST_PORT + 1)
 _WAYS = (Direction.OUTBOUND, Direction.LISTENING, Direction.LOOPBACK)
-_PEERS = (PeerScope.PUBLIC, PeerScope.PRIVATE, PeerScope.LINK_LOCAL)
+#: Peers that a pattern may speak of.
+PEERS = (PeerScope.PUBLIC, PeerScope.PRIVATE, PeerScope.LINK_LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,8 @@ def faults(wanted: Expectation) -> Iterator[tuple[str, str]]:
     yield from _port_faults(wanted)
     if wanted.peer_scope is not None and wanted.direction is not Direction.OUTBOUND:
         yield "peer_scope", "only connections out have a peer elsewhere"
-    elif wanted.peer_scope not in {None, *_PEERS}:
-        yield "peer_scope", f"one of {', '.join(each.value for each in _PEERS)}, or nothing for any"
+    elif wanted.peer_scope not in {None, *PEERS}:
+        yield "peer_scope", f"one of {', '.join(each.value for each in PEERS)}, or nothing for any"
 
 
 def _program_faults(wanted: Expectation) -> Iterator[tuple[str, str]]:
@@ -138,7 +140,7 @@ def _port_faults(wanted: Expectation) -> Iterator[tuple[str, str]]:
             yield field, f"{getattr(wanted, field)} is no port: 1 to {LAST_PORT}"
     if wanted.last_port < wanted.first_port:
         yield "last_port", f"{wanted.last_port} lies before {wanted.first_port}"
-    elif wanted.last_port >= DYNAMIC_PORT and not (wanted.last_port == LAST_PORT and wanted.first_port <= DYNAMIC_PORT):
+    elif wanted.last_port in _DYNAMIC and not (wanted.last_port == LAST_PORT and wanted.first_port <= DYNAMIC_PORT):
         yield "last_port", f"ports {DYNAMIC_PORT} to {LAST_PORT} are seen as one: name all of them or none"
 
 

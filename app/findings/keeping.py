@@ -43,7 +43,6 @@ class NewFinding:
     knobs_version: int = 0
     signer: Signer = UNKNOWN_SIGNER
     peer_scope: PeerScope = PeerScope.UNKNOWN
-    covered: bool = True  #: as of `Judgement`
 
     @property
     def pair(self) -> Pair:
@@ -52,9 +51,7 @@ class NewFinding:
     @property
     def judgement(self) -> Judgement:
         said = self.deviation
-        return Judgement(
-            self.where.day, said.score, said.severity, said.spread, self.signer, self.peer_scope, self.covered
-        )
+        return Judgement(self.where.day, said.score, said.severity, said.spread, self.signer, self.peer_scope)
 
     def values(self) -> dict[str, Any]:
         """What goes together in a finding: a judgement and the row that it quotes."""

@@ -21,7 +21,6 @@ class Judgement:
     spread: Spread
     signer: Signer
     peer_scope: PeerScope
-    covered: bool = True  #: of a new one: an exception in force speaks of just this; looked at while it is excepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,6 @@ def _reopens(state: State, kept: Judgement, now: Judgement, closed_at: datetime 
         return f"seen again on {seen_at:%Y-%m-%d %H:%M} UTC"
     if state is State.FALSE_POSITIVE:
         return _outgrown(kept, now)
-    if state is State.EXCEPTED and not now.covered:
-        return f"as seen on {seen_at:%Y-%m-%d %H:%M} UTC no exception covers it"
     return ""
 
 

@@ -55,6 +55,7 @@ class Finding(Table):
             unique=True,
             postgresql_where="state <> 'withdrawn'",
         ),
+        Index("ix_findings_exception_id", "exception_id", postgresql_where="exception_id IS NOT NULL"),
         Index("ix_findings_score_finding_id", "score", "finding_id"),
         Index("ix_findings_opened_at_finding_id", "opened_at", "finding_id"),
         Index("ix_findings_assignee_id", "assignee_id", postgresql_where="assignee_id IS NOT NULL"),

@@ -36,25 +36,20 @@ BY_PEOPLE: Mapping[State, frozenset[State]] = {
     State.WITHDRAWN: frozenset(),
 }
 
-_DECIDED = frozenset({State.EXCEPTED})
-_JUDGED = frozenset({State.EXCEPTED, State.WITHDRAWN})
+_DECIDED = frozenset({State.EXCEPTED, State.WITHDRAWN})
 _AGAIN = frozenset({State.REOPENED})
 
-#: What becomes of it without triage: by a judgement, by a sighting, by an exception that begins or ends.
-BY_PORTBOOK: Mapping[State, frozenset[State]] = {
-    State.OPEN: _JUDGED,
-    State.ACKNOWLEDGED: _JUDGED,
-    State.INVESTIGATING: _DECIDED,  # whoever works on it keeps it, however light it is judged
-    State.ESCALATED: _DECIDED,
-    State.REOPENED: _JUDGED,
+#: What becomes of it without triage: by a judgement or a sighting, by a baseline approved, by an exception that begins
+#: or ends.
+BY_PORTBOOK: Mapping[State, frozenset[State]] = dict.fromkeys(OPEN, _DECIDED) | {
     State.REMEDIATED: _AGAIN,
     State.FALSE_POSITIVE: _AGAIN,
-    State.EXCEPTED: _AGAIN,
+    State.EXCEPTED: _AGAIN | _DECIDED,  # another exception may take over
     State.WITHDRAWN: frozenset(),  # shown again, it is a new finding
 }
 
-#: Open ones that a light judgement takes away.
-WITHDRAWABLE = frozenset(each for each, after in BY_PORTBOOK.items() if State.WITHDRAWN in after)
+#: Those that a light judgement takes away. Whoever investigates or escalated one keeps it, however light it is.
+WITHDRAWABLE = frozenset({State.OPEN, State.ACKNOWLEDGED, State.REOPENED, State.EXCEPTED})
 
 _NOBODY_GIVES = {
     State.OPEN: "a finding is open once, when it is found; reopen it instead",

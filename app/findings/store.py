@@ -34,17 +34,9 @@ from app.detection.deviation import Severity, Spread
 from app.detection.roll_out import Loose, Wave, takes_in
 from app.findings.models import Finding, FindingChange, FleetFinding
 from app.findings.states import State
+from app.findings.turns.store import take_turn
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
-
-#: Names the lock in PostgreSQL, any number that is ours alone.
-TURN_LOCK = 0x66696E64
-
-
-async def take_turn(session: WriteSession) -> None:
-    """Whoever changes many findings waits for who does so now: orders of locks cannot cross, so nobody is sent away."""
-    await session.execute(select(func.pg_advisory_xact_lock(TURN_LOCK)))
-
 
 Pair = tuple[int, UUID]  #: node, behaviour
 

@@ -59,8 +59,6 @@ def test_a_false_positive_is_reopened_by_whatever_is_graver(now: Judgement, why:
     assert heeded(State.FALSE_POSITIVE, now) == Heeded(replaces=True, spread=now.spread, reopens=why)
 
 
-def test_what_is_excepted_stays_so_until_what_is_seen_is_not_covered() -> None:
+def test_what_is_excepted_stays_so_however_grave_it_is_judged() -> None:
     graver = replace(AGAIN, severity=Severity.HIGH, score=80)
     assert heeded(State.EXCEPTED, graver) == Heeded(replaces=True, spread=Spread.NOVEL)
-    assert heeded(State.EXCEPTED, replace(graver, covered=False)).reopens.endswith("no exception covers it")
-    assert not heeded(State.OPEN, replace(graver, covered=False)).reopens

@@ -23,7 +23,7 @@ def test_what_is_open_can_be_closed_and_what_is_closed_can_only_be_reopened() ->
 
 
 def test_portbook_takes_nothing_from_who_works_on_it_and_closes_nothing() -> None:
-    assert {State.OPEN, State.ACKNOWLEDGED, State.REOPENED} == WITHDRAWABLE
+    assert {State.OPEN, State.ACKNOWLEDGED, State.REOPENED, State.EXCEPTED} == WITHDRAWABLE
     assert not any(after & CLOSED for after in BY_PORTBOOK.values())
 
 

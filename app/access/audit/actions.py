@@ -43,7 +43,7 @@ class Action(StrEnum):
     CHAIN_CHECKED = "chain_checked"  #: the chain of this log was verified; `daily` by Portbook itself
     FINDING_TRIAGED = "finding_triaged"  #: findings were given another state
     FINDING_ASSIGNED = "finding_assigned"  #: a finding became somebody's work, or nobody's
-    FINDING_COMMENTED = "finding_commented"  #: somebody wrote a comment; the log has its SHA-256 only
+    FINDING_COMMENTED = "finding_commented"  #: somebody wrote a comment
     BASELINE_DRAFTED = "baseline_drafted"  #: a new version of a baseline was begun
     BASELINE_EDITED = "baseline_edited"  #: somebody wrote in a draft
     BASELINE_SUBMITTED = "baseline_submitted"  #: a draft waits for a decision
@@ -55,3 +55,10 @@ class Action(StrEnum):
     BASELINE_INTERVAL_CHANGED = "baseline_interval_changed"  #: of its reviews
     BASELINE_REVIEW_OPENED = "baseline_review_opened"  #: beside the calendar, after an incident
     BASELINE_REVIEWED = "baseline_reviewed"  #: every entry was confirmed, or its removal asked for
+    EXCEPTION_REQUESTED = "exception_requested"  #: somebody asks to accept deviations for a time
+    EXCEPTION_APPROVED = "exception_approved"  #: somebody else decided for it
+    EXCEPTION_REJECTED = "exception_rejected"  #: somebody else decided against it
+    EXCEPTION_REVOKED = "exception_revoked"  #: ended before its time, and what it covered was opened again
+    EXCEPTION_DECIDED = "exception_decided"  #: tried, and denied where duties must be separate
+    EXCEPTION_ENDS_SOON = "exception_ends_soon"  #: within two weeks; told once
+    EXCEPTION_EXPIRED = "exception_expired"  #: what it covered was opened again

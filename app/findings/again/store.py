@@ -11,9 +11,6 @@ from sqlalchemy.types import TypeEngine
 from app.database import WriteSession
 from app.detection.behaviour import NETWORK
 
-#: Names the lock in PostgreSQL, any number that is ours alone: whoever holds it is the only one who judges.
-JUDGING_LOCK = 0x4A75646765
-
 #: An entry of the same batch may wait already, with other behaviours.
 ADD_TO_QUEUE = """
     ON CONFLICT (node_id, batch_id, day) DO UPDATE SET
@@ -148,8 +145,3 @@ async def judge_behaviours_again(session: WriteSession, first: date, pairs: Coll
     if pairs:
         nodes, behaviours = (list(column) for column in zip(*sorted(pairs), strict=True))
         await session.execute(_OF_BEHAVIOURS, {"first": first, "nodes": nodes, "behaviours": behaviours})
-
-
-async def hold_judging(session: WriteSession) -> None:
-    """Wait until no worker judges, and keep it so until this transaction ends: what it closes stays closed."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": JUDGING_LOCK})

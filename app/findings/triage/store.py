@@ -29,8 +29,9 @@ from app.database import ReadSession, WriteSession
 from app.detection.behaviour import NETWORK
 from app.findings.models import Finding, FindingChange, FleetFinding
 from app.findings.states import OPEN, State
-from app.findings.store import of_roles, take_turn
+from app.findings.store import of_roles
 from app.findings.triage.similar import Likeness
+from app.findings.turns.store import take_turn
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
