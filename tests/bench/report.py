@@ -101,8 +101,8 @@ def _sentences(measured: Measured) -> Iterable[str]:
         audit = measured.audit
         yield (
             f"Audit log: {audit.events:,} events of {audit.writers} writers at once, {audit.events_per_second:,.0f}/s, "
-            f"p50 {audit.p50_ms:.1f} ms, p95 {audit.p95_ms:.1f}; {'one chain' if audit.verified else 'BROKEN'}, "
-            f"verified in {audit.verify_seconds:.1f} s."
+            f"a transaction p50 {audit.p50_ms:.1f} ms, p95 {audit.p95_ms:.1f}; "
+            f"{'one chain' if audit.verified else 'BROKEN'}, verified in {audit.verify_seconds:.1f} s."
         )
         yield (
             f"An event adds {audit.cost_ms:.2f} ms to a small write of {audit.plain_ms:.2f} ms "
