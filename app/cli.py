@@ -244,6 +244,7 @@ def packs_check(
     """Prepare every statement against the tables of its platform, and name file and line of what is wrong."""
     from app.collection.check import check_packs
     from app.collection.packs import PACKS_DIR, load_packs
+    from app.collection.questions import load_questions
 
     root = folder or PACKS_DIR
     faults = check_packs(root)
@@ -251,8 +252,9 @@ def packs_check(
         errors.print(Text(fault.text, style="red"), soft_wrap=True)
     if faults:
         raise typer.Exit(1)
-    packs = load_packs(root)
-    console.print(f"{len(packs)} packs, {sum(len(pack.queries) for pack in packs)} queries: no fault.")
+    packs, questions = load_packs(root), load_questions(root)
+    queries = sum(len(pack.queries) for pack in packs)
+    console.print(f"{len(packs)} packs, {queries} queries; {len(questions)} questions for investigations: no fault.")
 
 
 @packs_app.command("export")
