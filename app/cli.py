@@ -105,13 +105,22 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     from app.analysis.backtest.run import work_queue
     from app.analysis.worker import work
     from app.collection.packs import load_packs
+    from app.collection.questions import load_questions
     from app.detection.knobs import Knobs
+    from app.findings.investigations.tending import tend
     from app.server_log import configure_log
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
-    packs = load_packs()
-    with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
+    packs, questions, by_itself = load_packs(), load_questions(), settings.investigate_high
+    with_database(
+        settings,
+        lambda database: asyncio.gather(
+            work(database, Knobs()),
+            work_queue(database, packs),
+            tend(database, questions, investigate_high=by_itself),
+        ),
+    )
 
 
 @app.command()

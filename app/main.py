@@ -27,9 +27,13 @@ from app.analysis.retention import keep_days
 from app.analysis.worker import work
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
+from app.collection.questions import load_questions
 from app.database import Database, DataError
 from app.detection.knobs import Knobs
 from app.findings import api as findings_api
+from app.findings.investigations import api as investigations_api
+from app.findings.investigations.tending import tend
+from app.findings.investigations.waiting import Desk
 from app.fleet import api as fleet_api
 from app.fleet.nodes import NodeKeys
 from app.flows import api as flows_api
@@ -47,7 +51,7 @@ log = structlog.get_logger()
 def create_app(settings: Settings, database_url: str) -> FastAPI:
     """One worker's application. Its tasks (intake, judging, keeping days) live as long as it serves."""
     database = Database(database_url)
-    packs = load_packs(PACKS_DIR)
+    packs, questions = load_packs(PACKS_DIR), load_questions(PACKS_DIR)
     intake = Intake(
         database,
         queue_max_bytes=settings.intake_queue_max_bytes,
@@ -61,6 +65,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         intake=intake,
         reducer=Reducer(frozenset(query.result_name for pack in packs for query in pack.queries)),
         budget=Budget(settings.intake_queue_max_bytes * 2),
+        desk=Desk(database, utc_now),
         now=utc_now,
     )
 
@@ -71,6 +76,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
             tasks.append(asyncio.create_task(work_queue(database, packs)))
+            tending = tend(database, questions, investigate_high=settings.investigate_high)
+            tasks.append(asyncio.create_task(tending))
         yield
         for task in tasks:
             task.cancel()
@@ -84,6 +91,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     app.state.database = database
     app.state.agent_door = door
+    app.state.questions = questions
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)
@@ -94,6 +102,7 @@ _APIS = (
     fleet_api,
     observations_api,
     findings_api,
+    investigations_api,
     drift_api,
     coverage_api,
     tuning_api,

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     analyse: bool = True
     """Whether the web workers also judge; false where `portbook worker` runs beside them."""
 
+    investigate_high: bool = False
+    """Whether Portbook asks the node of a new high finding by itself: at most 5 a node and 500 in all in 24 hours."""
+
     body_max_bytes: Annotated[int, Ge(1024)] = 16 * MIB
     """Longest request body as sent."""
     inflated_max_bytes: Annotated[int, Ge(1024)] = 64 * MIB

@@ -8,6 +8,7 @@ import app.access.models
 import app.analysis.jobs.models
 import app.analysis.models
 import app.analysis.starts.models
+import app.findings.investigations.models
 import app.findings.models
 import app.fleet.models
 import app.flows.models
@@ -24,6 +25,7 @@ TABLES = (
     app.analysis.jobs.models,
     app.analysis.starts.models,
     app.findings.models,
+    app.findings.investigations.models,
     app.access.models,
     app.access.audit.models,
     app.flows.models,

@@ -9,3 +9,5 @@ class Action(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - likewise
     REQUEST_DENIED = "request_denied"  #: somebody known asked for what they may not do
     KNOBS_CHANGED = "knobs_changed"
+    INVESTIGATION_ASKED = "investigation_asked"
+    INVESTIGATION_ENDED = "investigation_ended"  #: answered, or given up; with the hash of all answers
