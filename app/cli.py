@@ -17,6 +17,7 @@ from app.analysis.software_cli import software_app
 from app.clock import utc_now
 from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
 from app.flows_cli import flows_app
+from app.investigate_cli import investigate
 from app.knobs_cli import attack_app, knobs_app
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.add_typer(attack_app, name="attack")
 app.add_typer(software_app, name="software")
 app.add_typer(flows_app, name="flows")
 app.command()(replay)
+app.command()(investigate)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
 Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
