@@ -1,8 +1,9 @@
 """`portbook investigate`: asks, waits and shows, over the JSON API."""
 
 import json
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -69,7 +70,7 @@ def show(console: Console, found: Json) -> None:
     for answer in found["answers"]:
         console.print(Text(f"\n{answer['query']}", style="bold") + Text(f"  {_outcome(answer)}", style="dim"))
         if answer["rows"]:
-            console.print(rows_table(answer["rows"]))
+            console.print(rows_table(answer["rows"], answer["statement"]))
     for name, why in found["left_out"].items():
         console.print(Text(f"\n{name}", style="bold") + Text(f"  not asked: {why}", style="dim"))
     if found["state"] in RUNNING:
@@ -102,23 +103,29 @@ def _outcome(answer: Json) -> str:
     return f"{total} row{'' if total == 1 else 's'}{kept}, {_instant(answer['answered_at'])}"
 
 
-def rows_table(rows: Sequence[dict[str, str]]) -> Table:
+def rows_table(rows: Sequence[dict[str, str]], statement: str) -> Table:
     """One row is shown as name and value; several as a table without the columns in which none says anything."""
     if len(rows) == 1:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="dim")
         grid.add_column(overflow="fold")
-        for name, value in rows[0].items():
-            if value:
-                grid.add_row(Text(visible(name)), Text(_cell(value)))
+        for name in _in_order(rows[0], statement):
+            if rows[0][name]:
+                grid.add_row(Text(visible(name)), Text(_cell(rows[0][name])))
         return grid
-    names = [name for name in rows[0] if any(row.get(name) for row in rows)]
+    names = [name for name in _in_order(rows[0], statement) if any(row.get(name) for row in rows)]
     table = Table(box=SIMPLE_HEAD)
     for name in names:
         table.add_column(Text(visible(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name, ""))) for name in names))
     return table
+
+
+def _in_order(names: Iterable[str], statement: str) -> list[str]:
+    """As the statement names its columns, for nodes tell them by the alphabet."""
+    columns = re.findall(r"\w+", statement[statement.upper().rfind("SELECT") :])
+    return sorted(names, key=lambda name: columns.index(name) if name in columns else len(columns))
 
 
 def _cell(value: str) -> str:

@@ -80,6 +80,12 @@ def test_a_column_in_which_nothing_is_said_is_left_out() -> None:
     assert "note" not in shown(FOUND)
 
 
+def test_columns_stand_in_the_order_of_the_statement() -> None:
+    rows = [{"a": "1", "b": "2", "z": "3"}] * 2
+    statement = "WITH a AS (SELECT a, b, z) SELECT t.z, t.b AS a FROM a LIMIT 5"
+    assert [column.header.plain for column in terminal.rows_table(rows, statement).columns] == ["z", "b", "a"]  # type: ignore[union-attr]
+
+
 def test_one_that_runs_says_how_to_see_it_later() -> None:
     assert "portbook investigate 77b2 --show" in shown(FOUND | {"state": "sent"})
     assert "--show" not in shown(FOUND)
