@@ -21,6 +21,7 @@ from app.command_line import DatabaseUrl, DataDir, account, console, errors, set
 from app.exception_cli import exception_app
 from app.finding_cli import finding_app
 from app.flows_cli import flows_app
+from app.investigate_cli import investigate
 from app.knobs_cli import attack_app, knobs_app
 from app.operators_cli import operators_app, tokens_app
 from app.role_cli import role_app
@@ -52,6 +53,7 @@ app.add_typer(finding_app, name="finding")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(exception_app, name="exception")
 app.command()(replay)
+app.command()(investigate)
 
 Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
 Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
@@ -116,13 +118,22 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     from app.analysis.backtest.run import work_queue
     from app.analysis.worker import work
     from app.collection.packs import load_packs
+    from app.collection.questions import load_questions
     from app.detection.knobs import Knobs
+    from app.findings.investigations.tending import tend
     from app.server_log import configure_log
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
-    packs = load_packs()
-    with_database(settings, lambda database: asyncio.gather(work(database, Knobs()), work_queue(database, packs)))
+    packs, questions, by_itself = load_packs(), load_questions(), settings.investigate_high
+    with_database(
+        settings,
+        lambda database: asyncio.gather(
+            work(database, Knobs()),
+            work_queue(database, packs),
+            tend(database, questions, investigate_high=by_itself),
+        ),
+    )
 
 
 @app.command()
@@ -258,6 +269,7 @@ def packs_check(
     """Prepare every statement against the tables of its platform, and name file and line of what is wrong."""
     from app.collection.check import check_packs
     from app.collection.packs import PACKS_DIR, load_packs
+    from app.collection.questions import load_questions
 
     root = folder or PACKS_DIR
     faults = check_packs(root)
@@ -265,8 +277,9 @@ def packs_check(
         errors.print(Text(fault.text, style="red"), soft_wrap=True)
     if faults:
         raise typer.Exit(1)
-    packs = load_packs(root)
-    console.print(f"{len(packs)} packs, {sum(len(pack.queries) for pack in packs)} queries: no fault.")
+    packs, questions = load_packs(root), load_questions(root)
+    queries = sum(len(pack.queries) for pack in packs)
+    console.print(f"{len(packs)} packs, {queries} queries; {len(questions)} questions for investigations: no fault.")
 
 
 @packs_app.command("export")

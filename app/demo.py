@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.access.actor import PORTBOOK
-from app.access.duties import Duty, Permission
+from app.access.duties import Duty, permissions_of
 from app.access.operators import NewOperator
 from app.access.operators import add as add_operator
 from app.access.passwords import a_password
@@ -36,7 +36,7 @@ from app.serving import certificate_of, listen
 from app.settings import Settings
 from app.simulator.connection import ServerAddress
 from app.simulator.plants import Plant
-from app.simulator.play import Played, play
+from app.simulator.play import Played, play, stand_by
 from app.simulator.play import Progress as PlayProgress
 from app.simulator.scenario import Scenario, scenario
 
@@ -109,14 +109,15 @@ class Demo:
             columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.fields[said]}"))
             bar = undo.enter_context(Progress(*columns, TimeElapsedColumn(), console=self._console))
             server, credentials = self._start(undo, bar)
-            played = asyncio.run(self._play(bar, server, credentials.secrets))
+            now = utc_now()
+            played = asyncio.run(self._play(bar, server, credentials.secrets, now))
             client = undo.enter_context(api_client(server.url, credentials.token, server.ca_file))
             self._await_judgement(bar, client)
             bar.stop()
             outcome = _compare(self._scenario, client, played, time.monotonic() - began)
             self._report(outcome, server, credentials)
             if self._stay:
-                _wait_for_interrupt()
+                _stand_by(self._scenario, server, credentials.secrets, now)
         return 0 if outcome.is_clean else 1
 
     def _start(self, undo: ExitStack, bar: Progress) -> tuple[ServerAddress, Credentials]:
@@ -134,14 +135,14 @@ class Demo:
         bar.update(task, advance=1, said=address)
         return server, credentials
 
-    async def _play(self, bar: Progress, server: ServerAddress, secrets: dict[str, str]) -> Played:
+    async def _play(self, bar: Progress, server: ServerAddress, secrets: dict[str, str], now: datetime) -> Played:
         task = bar.add_task("Three weeks of a fleet, in fast time", total=None, said="enrolling")
 
         def show(progress: PlayProgress) -> None:
             said = f"{progress.rows:,} rows, day {progress.day + 1} of {progress.days}"
             bar.update(task, completed=progress.node_days, total=progress.node_days_total, said=said)
 
-        return await play(self._scenario, server=server, secrets=secrets, now=utc_now(), on_progress=show)
+        return await play(self._scenario, server=server, secrets=secrets, now=now, on_progress=show)
 
     def _await_judgement(self, bar: Progress, client: httpx.Client) -> None:
         """Until the queue between intake and analysis is empty."""
@@ -162,7 +163,8 @@ class Demo:
         self._console.print(_table(self._scenario, outcome))
         self._console.print(_summary(outcome))
         if self._stay:
-            self._console.print(_how_to_go_on(server, credentials, self._settings), soft_wrap=True)
+            gravest = outcome.findings[0]["finding_id"] if outcome.findings else "FINDING_ID"
+            self._console.print(_how_to_go_on(server, credentials, self._settings, gravest), soft_wrap=True)
 
 
 def _finish(bar: Progress, task: TaskID, total: int) -> None:
@@ -185,10 +187,11 @@ async def _credentials(url: str, wanted: Scenario) -> Credentials:
     try:
         now = utc_now()
         secrets = {role: await add_secret(database, NewSecret(role, role), PORTBOOK, now) for role in wanted.roles}
-        token = await add_token(database, NewToken("demo", frozenset({Permission.READ})), PORTBOOK, now)
         password = a_password()
         for duty in DUTIES:
             await add_operator(database, NewOperator(duty, frozenset({duty}), password=password), PORTBOOK, now)
+        scope = permissions_of([Duty.ANALYST])
+        token = await add_token(database, NewToken("demo", scope, Duty.ANALYST), PORTBOOK, now)
         return Credentials(secrets, token, password)
     finally:
         await database.close()
@@ -295,13 +298,14 @@ def _summary(outcome: Outcome) -> Text:
     return Text(text, style="green" if outcome.is_clean else "bold red")
 
 
-def _how_to_go_on(server: ServerAddress, credentials: Credentials, settings: Settings) -> Text:
+def _how_to_go_on(server: ServerAddress, credentials: Credentials, settings: Settings, finding_id: str) -> Text:
     folder = settings.data_dir
     return Text(
         f"\nIt keeps serving at {server.url} until Ctrl-C. Sign in there as {', '.join(DUTIES)}; "
         f"the password of each is {credentials.password}\nOr try, in another terminal:\n"
         f"  export PORTBOOK_TOKEN={credentials.token}\n"
         f"  .venv/bin/portbook findings --url {server.url} --ca-file {server.ca_file}\n"
+        f"  .venv/bin/portbook investigate {finding_id} --wait --url {server.url} --ca-file {server.ca_file}\n"
         f"  curl --cacert {server.ca_file} -H 'Authorization: Bearer '$PORTBOOK_TOKEN {server.url}/api/v1/findings\n"
         f"A real host: .venv/bin/portbook enroll-secret add mine --role laptop --data-dir {folder} > mine.secret\n"
         f"  .venv/bin/portbook enroll-kit kit --platform macos --server HOST:{server.url.rpartition(':')[2]} "
@@ -309,9 +313,10 @@ def _how_to_go_on(server: ServerAddress, credentials: Credentials, settings: Set
     )
 
 
-def _wait_for_interrupt() -> None:
+def _stand_by(wanted: Scenario, server: ServerAddress, secrets: dict[str, str], now: datetime) -> None:
+    """Until Ctrl-C: the fleet is there to be asked."""
     with suppress(KeyboardInterrupt):
-        threading.Event().wait()
+        asyncio.run(stand_by(wanted, server=server, secrets=secrets, now=now))
 
 
 def _end_on_sigterm() -> None:

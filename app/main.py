@@ -39,9 +39,13 @@ from app.baselines.exceptions.calendar import keep as keep_exceptions
 from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
+from app.collection.questions import load_questions
 from app.database import Database, DataError
 from app.detection.knobs import Knobs
 from app.findings import api as findings_api
+from app.findings.investigations import api as investigations_api
+from app.findings.investigations.tending import tend
+from app.findings.investigations.waiting import Desk
 from app.findings.triage import api as triage_api
 from app.fleet import api as fleet_api
 from app.fleet.nodes import NodeKeys
@@ -61,7 +65,7 @@ log = structlog.get_logger()
 def create_app(settings: Settings, database_url: str) -> FastAPI:
     """One worker's application. Its tasks (intake, judging, keeping days) live as long as it serves."""
     database = Database(database_url)
-    packs = load_packs(PACKS_DIR)
+    packs, questions = load_packs(PACKS_DIR), load_questions(PACKS_DIR)
     intake = Intake(
         database,
         queue_max_bytes=settings.intake_queue_max_bytes,
@@ -75,6 +79,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         intake=intake,
         reducer=Reducer(frozenset(query.result_name for pack in packs for query in pack.queries)),
         budget=Budget(settings.intake_queue_max_bytes * 2),
+        desk=Desk(database, utc_now),
         now=utc_now,
     )
 
@@ -88,6 +93,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         if settings.analyse:
             tasks.append(asyncio.create_task(work(database, Knobs())))
             tasks.append(asyncio.create_task(work_queue(database, packs)))
+            tending = tend(database, questions, investigate_high=settings.investigate_high)
+            tasks.append(asyncio.create_task(tending))
         yield
         for task in tasks:
             task.cancel()
@@ -106,6 +113,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     )
     registration = registration_of(settings)
     app.state.openid = Provider(registration) if registration else None
+    app.state.questions = questions
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
     _add_routes(app)
     _add_problems(app)
@@ -122,6 +130,7 @@ _APIS = (
     reviews_api,
     baselines_api,
     exceptions_api,
+    investigations_api,
     drift_api,
     coverage_api,
     tuning_api,

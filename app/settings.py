@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """What the provider calls Portbook."""
     openid_client_secret: SecretStr | None = None
     """How the provider knows that it is Portbook."""
+    investigate_high: bool = False
+    """Whether Portbook asks the node of a new high finding by itself: at most 5 a node and 500 in all in 24 hours."""
 
     body_max_bytes: Annotated[int, Ge(1024)] = 16 * MIB
     """Longest request body as sent."""

@@ -12,6 +12,7 @@ import app.analysis.starts.models
 import app.baselines.exceptions.models
 import app.baselines.models
 import app.baselines.reviews.models
+import app.findings.investigations.models
 import app.findings.models
 import app.fleet.models
 import app.flows.models
@@ -28,6 +29,7 @@ TABLES = (
     app.analysis.jobs.models,
     app.analysis.starts.models,
     app.findings.models,
+    app.findings.investigations.models,
     app.access.models,
     app.access.audit.models,
     app.access.openid.models,

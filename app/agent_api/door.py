@@ -11,6 +11,7 @@ from app.agent_api.bodies import Budget, inflate, read_body, stored_form
 from app.collection.packs import Pack
 from app.collection.schedule import configuration_for, osquery_name
 from app.database import Database
+from app.findings.investigations.waiting import Desk
 from app.fleet.nodes import KnownNode, NodeKeys
 from app.observations.intake import Intake, Submission
 from app.observations.notices import notices_in
@@ -28,6 +29,7 @@ class AgentDoor:
     intake: Intake
     reducer: Reducer
     budget: Budget
+    desk: Desk
     now: Callable[[], datetime]
 
     async def read(self, request: Request) -> bytes:

@@ -20,6 +20,7 @@ from app.agent_api.door import AgentDoor
 from app.fleet.enrollment import EnrollmentRefused, enroll
 from app.observations.intake import IntakeFull
 from app.osquery import protocol
+from app.osquery.distributed import decode_answers
 
 log = structlog.get_logger()
 ANSWERS = Counter("portbook_agent_answers", "Answers to agents", ["endpoint", "answer"])
@@ -66,16 +67,19 @@ async def post_log(request: Request, door: AgentDoor) -> bytes:
 
 async def post_distributed_read(request: Request, door: AgentDoor) -> bytes:
     asked = protocol.decode_node_request(await door.read(request))
-    if await door.find_node(request, asked.node_key) is None:
+    node = await door.find_node(request, asked.node_key)
+    if node is None:
         raise UnknownNode
-    return b'{"queries":{}}'
+    return await door.desk.questions_for(node.node_id)
 
 
 async def post_distributed_write(request: Request, door: AgentDoor) -> bytes:
-    """Nothing is asked yet, so there is nothing to keep; refusing would make the agent hold its answer."""
-    asked = protocol.decode_node_request(await door.read(request))
-    if await door.find_node(request, asked.node_key) is None:
+    """What nobody asked, or is answered already, is taken and dropped: the agent would hold it for ever otherwise."""
+    answers = decode_answers(await door.read(request))
+    node = await door.find_node(request, answers.node_key)
+    if node is None:
         raise UnknownNode
+    await door.desk.take(node.node_id, answers)
     return protocol.OK
 
 

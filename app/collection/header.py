@@ -5,19 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-REQUIRED = (
-    "title",
-    "interval",
-    "mode",
-    "platform",
-    "version",
-    "removed",
-    "denylist",
-    "needs",
-    "noise",
-    "references",
-)
-OPTIONAL = ("startup_priority",)
+#: Of every query, and of those that agents run by themselves.
+REQUIRED = ("title", "platform", "version", "needs", "noise", "references")
+SCHEDULED = ("interval", "mode", "removed", "denylist")
 
 _FIELD = re.compile(r"-- ([a-z_]+):(?: (.*))?")
 _CONTINUATION = re.compile(r"--   (\S.*)")
@@ -79,17 +69,17 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def read_header(path: Path, lines: Sequence[str]) -> Header:
+def read_header(path: Path, lines: Sequence[str], *, required: Sequence[str], optional: Sequence[str]) -> Header:
     values: dict[str, tuple[int, str]] = {}
     for number, name, text in _fields(path, lines):
         if name in values:
             raise PackError(path, number, f"`{name}` stands here twice")
-        if name not in (*REQUIRED, *OPTIONAL):
+        if name not in (*required, *optional):
             raise PackError(path, number, f"`{name}` is not a field of a query")
         if not text:
             raise PackError(path, number, f"`{name}` is empty")
         values[name] = (number, text)
-    for name in REQUIRED:
+    for name in required:
         if name not in values:
             raise PackError(path, 1, f"the header lacks `{name}`")
     return Header(path, values)

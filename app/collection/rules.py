@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from app.collection.packs import ANY_PLATFORM, Mode, Pack, Query
+from app.collection.packs import Manifest, Mode, Query
+from app.collection.questions import Question
+from app.collection.sql_file import ANY_PLATFORM, SqlFile
 from app.collection.tables import SYSTEMS, EmptyAgent, Prepared, known_tables
 from app.detection.behaviour import Platform
 from app.detection.queries import NEEDED_COLUMNS, UNDERSTOOD
+from app.osquery.binding import parameters_of
 
 Complaint: TypeAlias = tuple[int, str]
 
@@ -18,6 +21,9 @@ LONGEST_INTERVAL_SECONDS = 604_800
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_ENDS = ("epoch", "counter")
+#: SQLite's other ways to write a parameter.
+_FOREIGN_PARAMETER = re.compile(r"[?@$]")
+_ENDS_BOUNDED = re.compile(r"\bLIMIT \d{1,4}\Z", re.IGNORECASE)
 _STAR = re.compile(r"(?:\b(?:SELECT|DISTINCT|ALL)\b\s*|,\s*|\w\.)\*", re.IGNORECASE)
 _SQL_WORD = re.compile(r"SELECT\b|WITH\b", re.IGNORECASE)
 _NAMED = re.compile(r"(?:: |function )([\w.]+)(?:\(\))?$")
@@ -25,20 +31,25 @@ _ENDS_EARLY = "incomplete input"
 _SYSTEM_WORDS = {Platform.WINDOWS: "windows", Platform.MACOS: "darwin", None: ANY_PLATFORM}
 
 
-def header_complaints(pack: Pack, query: Query) -> Iterator[Complaint]:
-    yield from _name_complaints(query)
+def header_complaints(pack: Manifest, file: SqlFile) -> Iterator[Complaint]:
+    yield from _name_complaints(file)
+    if isinstance(file, Query):
+        yield from _schedule_complaints(file)
+    if pack.platform not in (ANY_PLATFORM, file.platform):
+        yield file.header_lines["platform"], f"platform {file.platform} in a pack for {pack.platform}"
+    if version_key(file.version) < version_key(pack.version):
+        yield file.header_lines["version"], f"version {file.version}, but the pack begins at {pack.version}"
+
+
+def _schedule_complaints(query: Query) -> Iterator[Complaint]:
     if not 1 <= query.interval_seconds <= LONGEST_INTERVAL_SECONDS:
         message = f"the interval must be 1 to {LONGEST_INTERVAL_SECONDS} s; osquery skips the query otherwise"
         yield query.header_lines["interval"], message
-    if pack.platform not in (ANY_PLATFORM, query.platform):
-        yield query.header_lines["platform"], f"platform {query.platform} in a pack for {pack.platform}"
-    if version_key(query.version) < version_key(pack.version):
-        yield query.header_lines["version"], f"version {query.version}, but the pack begins at {pack.version}"
     if query.mode is not Mode.DIFFERENTIAL and query.removed:
         yield query.header_lines["removed"], f"a {query.mode} query never reports removed rows: say false"
 
 
-def _name_complaints(query: Query) -> Iterator[Complaint]:
+def _name_complaints(query: SqlFile) -> Iterator[Complaint]:
     for name in (query.pack, query.name):
         if not _NAME.fullmatch(name):
             yield 1, f"the name {name!r} must be of a-z, 0-9 and _, and begin with a letter"
@@ -46,7 +57,7 @@ def _name_complaints(query: Query) -> Iterator[Complaint]:
             yield 1, f"the name {name!r} ends in a word that osquery keeps for itself"
 
 
-def text_complaints(query: Query) -> Iterator[Complaint]:
+def text_complaints(query: SqlFile) -> Iterator[Complaint]:
     """Rules that need no agent, only the words of the statement."""
     first_line, first_text = query.body[0]
     if not _SQL_WORD.match(first_text):
@@ -56,9 +67,23 @@ def text_complaints(query: Query) -> Iterator[Complaint]:
             yield number, "one statement, without a semicolon"
         if _STAR.search(text):
             yield number, "name the columns: `*` changes with the agent's version"
+        if _FOREIGN_PARAMETER.search(text):
+            yield number, "a parameter is written like `:pid`"
+    yield from _parameter_complaints(query)
+    if isinstance(query, Question) and not _ENDS_BOUNDED.search(query.statement):
+        yield query.body[-1][0], "an answer is one message: end the statement with LIMIT and a number"
 
 
-def system_complaints(query: Query, agent: EmptyAgent, system: str) -> Iterator[Complaint]:
+def _parameter_complaints(file: SqlFile) -> Iterator[Complaint]:
+    declared = set(file.parameters) if isinstance(file, Question) else set()
+    used = {name: number for number, text in reversed([*file.masked()]) for name in parameters_of(text)}
+    for name in sorted(used.keys() - declared):
+        yield used[name], f"the header declares no parameter {name}"
+    for name in sorted(declared - used.keys()):
+        yield file.header_lines["parameters"], f"the statement has no parameter {name}"
+
+
+def system_complaints(query: SqlFile, agent: EmptyAgent, system: str) -> Iterator[Complaint]:
     """Prepares the statement on one operating system and looks at what it reads and returns."""
     try:
         prepared = agent.prepare(query.statement)
@@ -67,18 +92,23 @@ def system_complaints(query: Query, agent: EmptyAgent, system: str) -> Iterator[
         return
     yield from _result_complaints(query, prepared)
     yield from _required_complaints(query, prepared)
-    yield from _mode_complaints(query, prepared)
+    if isinstance(query, Query):
+        yield from _understood_complaints(query, prepared)
+        yield from _mode_complaints(query, prepared)
     yield from _version_complaints(query, prepared)
 
 
-def systems_of(query: Query) -> Sequence[str]:
+def systems_of(query: SqlFile) -> Sequence[str]:
     return SYSTEMS if query.platform == ANY_PLATFORM else (query.platform,)
 
 
-def _result_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
+def _result_complaints(query: SqlFile, prepared: Prepared) -> Iterator[Complaint]:
     for name, count in Counter(prepared.columns).items():
         if count > 1:
             yield line_of(query, name), f"two result columns are named {name}: osquery keeps one of them"
+
+
+def _understood_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
     if query.result_name not in UNDERSTOOD:
         return
     understood = UNDERSTOOD[query.result_name]
@@ -89,7 +119,7 @@ def _result_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
         yield query.body[0][0], f"Portbook cannot read {query.result_name} without the column {name}"
 
 
-def _required_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
+def _required_complaints(query: SqlFile, prepared: Prepared) -> Iterator[Complaint]:
     for name in prepared.tables:
         requires = known_tables()[name].requires
         if requires and not any(_constrains(query, name, column) for column in requires):
@@ -97,7 +127,7 @@ def _required_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint
             yield line_of(query, name), f"{name} must be asked for a {columns}, or osquery fails the whole query"
 
 
-def _constrains(query: Query, table: str, column: str) -> bool:
+def _constrains(query: SqlFile, table: str, column: str) -> bool:
     """By name: `t.column =`, `IN`, `LIKE` or `GLOB`, for the table's name, its alias or no qualifier."""
     statement = " ".join(text for _, text in query.masked())
     alias = re.search(
@@ -121,7 +151,7 @@ def _mode_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
             yield line_of(query, column), message
 
 
-def _version_complaints(query: Query, prepared: Prepared) -> Iterator[Complaint]:
+def _version_complaints(query: SqlFile, prepared: Prepared) -> Iterator[Complaint]:
     for name in prepared.tables:
         since = known_tables()[name].since
         if since and version_key(query.version) < version_key(since):
@@ -137,13 +167,13 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def line_of(query: Query, word: str) -> int:
+def line_of(query: SqlFile, word: str) -> int:
     """The first line of the statement that has the word, else the statement's first line."""
     pattern = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
     return next((number for number, text in query.masked() if pattern.search(text)), query.body[0][0])
 
 
-def _line_of_error(query: Query, agent: EmptyAgent, message: str) -> int:
+def _line_of_error(query: SqlFile, agent: EmptyAgent, message: str) -> int:
     """SQLite tells no position: a syntax error stands on the first line that provokes it, others name a word."""
     if "syntax error" in message or "unrecognized token" in message:
         return _first_line_with(query, agent, message)
@@ -153,7 +183,7 @@ def _line_of_error(query: Query, agent: EmptyAgent, message: str) -> int:
     return line_of(query, named[1]) if named else query.body[0][0]
 
 
-def _first_line_with(query: Query, agent: EmptyAgent, message: str) -> int:
+def _first_line_with(query: SqlFile, agent: EmptyAgent, message: str) -> int:
     for count, (number, _) in enumerate(query.body, start=1):
         beginning = " ".join(text for _, text in query.body[:count])
         try:

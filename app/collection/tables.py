@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from app.collection.questions import Parameter
+
 SYSTEMS = ("windows", "darwin", "linux")
 
 #: osquery's own SQL functions and the numbers of arguments they take. Source: osquery/sql/sqlite_*.cpp.
@@ -40,6 +42,8 @@ FUNCTIONS: Mapping[str, tuple[int, ...]] = {
 #: What osquery's own authoriser lets a query do. Source: osquery/sql/sqlite_util.cpp.
 _MAY = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _STEPS = 1_000_000
+#: A statement with parameters prepares whatever their values are.
+_NOTHING_KNOWN: Mapping[str, None] = {each.value: None for each in Parameter}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,8 @@ class EmptyAgent:
             sqlite3.Error: it would fail on an agent, or does not end within a million steps.
         """
         self._reads.clear()
-        self._database.execute(f"EXPLAIN {statement}").close()
-        cursor = self._database.execute(statement)
+        self._database.execute(f"EXPLAIN {statement}", _NOTHING_KNOWN).close()
+        cursor = self._database.execute(statement, _NOTHING_KNOWN)
         columns = tuple(name for name, *_ in cursor.description or ())
         cursor.close()
         return Prepared(columns=columns, reads=frozenset(self._reads))

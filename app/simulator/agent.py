@@ -1,7 +1,7 @@
 """One osqueryd: enrolls, asks for its configuration, delivers lines, answers queries. It loses nothing that waits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import Literal
@@ -14,6 +14,8 @@ from app.simulator.identity import Identity
 from app.simulator.outbox import Outbox
 
 LogType = Literal["result", "status"]
+#: Query id → statement; returns what is posted to the write endpoint, but for the key.
+Respond = Callable[[Mapping[str, object]], dict[str, object]]
 
 
 class EnrollmentFailed(Exception):
@@ -51,6 +53,7 @@ class Agent:
         *,
         patience: Patience | None = None,
         counts: Counts | None = None,
+        respond: Respond | None = None,
     ) -> None:
         self.identity = identity
         self.results = Outbox()
@@ -62,6 +65,7 @@ class Agent:
         self._secret = secret
         self._connection = connection.for_agent()
         self._patience = patience or Patience()
+        self._respond = respond or empty_answers
         self._unsent_answers: dict[str, object] | None = None
 
     async def enroll(self) -> None:
@@ -112,14 +116,14 @@ class Agent:
         return True
 
     async def poll_distributed(self) -> bool:
-        """Fetch queries and answer each with no rows; answers that cannot be delivered go with the next poll."""
+        """Fetch queries and answer them; answers that cannot be delivered go with the next poll."""
         endpoints = self._connection.endpoints
         if self._unsent_answers is None:
             verdict, body = await self._persistently(endpoints.distributed_read, {})
             queries = (document_of(body) or {}).get("queries")
             if verdict is not Verdict.TAKEN or not isinstance(queries, Mapping) or not queries:
                 return verdict is Verdict.TAKEN
-            self._unsent_answers = empty_answers(queries)
+            self._unsent_answers = self._respond(queries)
         verdict, _ = await self._persistently(endpoints.distributed_write, self._unsent_answers)
         if verdict is Verdict.TAKEN:
             self._unsent_answers = None

@@ -16,6 +16,8 @@ SIGNATURES = "pack/macos_context/signatures"
 INVENTORY = "pack/macos_context/launchd"
 
 _SYSTEM_USERS = {"root": "0", "_mdnsresponder": "65", "_timed": "266"}
+_OF_FILE = ("path", "size", "mtime", "mode")
+_OF_SIGNATURE = ("path", "signed", "identifier", "team_identifier", "authority", "cdhash")
 _SYSTEM_FOLDERS = ("/System/", "/Library/Apple/")
 
 
@@ -112,6 +114,19 @@ def installation(node: Node, process: Process) -> Iterator[Columns]:
             "/Library/LaunchDaemons" if process.username == "root" else f"/Users/{node.person}/Library/LaunchAgents"
         )
         yield _job(node, process.program.label, Job(folder=folder, keep_alive="1"), process.cmdline)
+
+
+def tables(node: Node, process: Process, *, day: Day) -> Iterator[tuple[str, Columns]]:
+    """Rows of osquery's own tables that tell of one process's file and job."""
+    said = signature(process, signer_named(process.program.signer), day=day)
+    yield "file", {name: said[name] for name in _OF_FILE}
+    whole = {"hash_resources": "0", "hash_executable": "1", "arch": ""}
+    yield "signature", {name: said[name] for name in _OF_SIGNATURE} | whole
+    job = profile("darwin").jobs.get(process.program.label)
+    jobs = [_job(node, process.program.label, job, process.cmdline)] if job else installation(node, process)
+    for row in jobs:
+        configured = {name: value for name, value in row.items() if name not in {"plist_path", "plist_name", "scope"}}
+        yield "launchd", {**configured, "path": row["plist_path"], "name": row["plist_name"]}
 
 
 def signer_named(key: str) -> Signer | None:

@@ -9,7 +9,7 @@ from app.simulator.identity import Identity
 from app.simulator.lines import Columns, Execution, result_lines, status_line
 from app.simulator.nodes import Node
 from app.simulator.outbox import Line
-from app.simulator.processes import Day, Process, bound_ports, clients, links, running
+from app.simulator.processes import Bound, Day, Link, Process, bound_ports, clients, links, running
 from app.simulator.rows import rows_of
 
 HEARTBEAT = "pack/telemetry/heartbeat"
@@ -87,13 +87,19 @@ def activity(node: Node, day: Day, processes: Iterable[Process]) -> Activity:
     for process in processes:
         dice = node.dice(day.index, process.program.key, "sockets")
         new_today = process.program.arrives_days_ago == day.days_ago
-        mine, ports = list(links(process, node, dice)), list(bound_ports(process, node, dice))
-        mine += [client for listen, bound in ports for client in clients(listen, bound, node, dice)]
+        mine, ports = sockets_of(process, node, dice)
         link_spans += [_span(rows.outbound(link), dice, new_today=new_today) for link in mine]
-        port_spans += [Span(rows.listening(bound), 1 if new_today else 0) for _, bound in ports]
+        port_spans += [Span(rows.listening(bound), 1 if new_today else 0) for bound in ports]
         if mine or ports:
             owners.append(process)
     return Activity(tuple(link_spans), tuple(port_spans), tuple(owners))
+
+
+def sockets_of(process: Process, node: Node, dice: Random) -> tuple[list[Link], list[Bound]]:
+    """The connections and bound ports of a process, whoever opened them."""
+    mine, ports = list(links(process, node, dice)), list(bound_ports(process, node, dice))
+    mine += [client for listen, bound in ports for client in clients(listen, bound, node, dice)]
+    return mine, [bound for _, bound in ports]
 
 
 def heartbeats(identity: Identity, day: Day, config_hash: str) -> Iterator[Execution]:

@@ -11,7 +11,7 @@ import msgspec
 from app.simulator.chance import chance
 from app.simulator.lines import Execution
 from app.simulator.nodes import Node
-from app.simulator.processes import Day, Link, Process, bound_ports, start, talking
+from app.simulator.processes import Bound, Day, Link, Process, bound_ports, start, talking
 from app.simulator.profiles import Listen, Program, Talk, Transport, platform_of, profile
 from app.simulator.rows import rows_of
 
@@ -95,6 +95,13 @@ def executions_of(plant: Plant, node: Node, day: Day) -> Iterator[Execution]:
         yield Execution(rows.SIGNATURES, at + 60, (rows.signature(process, signer, day=day),))
     if story.program and (jobs := tuple(rows.installation(node, process))):
         yield Execution(rows.INVENTORY, at + 90, jobs)
+
+
+def seen_now(plant: Plant, node: Node, day: Day) -> tuple[Process, list[Link], list[Bound]]:
+    """The planted process with the connections and ports that its rows of that day show."""
+    process = start(_program(plant.story, plant.name), node, day)
+    ports = [bound for _, bound in bound_ports(process, node, node.dice(plant.name))]
+    return process, list(_links(process, node, plant)), ports
 
 
 def _links(process: Process, node: Node, plant: Plant) -> Iterator[Link]:

@@ -12,9 +12,11 @@ from app.clock import utc_now
 from app.simulator import life, plants
 from app.simulator.agent import Agent, Counts, Patience
 from app.simulator.connection import Connection, ServerAddress, connected
+from app.simulator.lines import Execution, result_lines
 from app.simulator.minutes import Minutes
 from app.simulator.nodes import Node
 from app.simulator.processes import Day
+from app.simulator.replies import replies
 from app.simulator.scenario import Scenario
 
 #: Failures wait 0.05, 0.2, 0.45 s …: the agent's own 4, 16, 36 s have no place in fast time.
@@ -22,6 +24,9 @@ FAST = Patience(period_seconds=0.05, attempts=8)
 
 #: How often the agents of an endless play ask for their configuration and for queries.
 REFRESH_SECONDS = 300.0
+#: How often those of a finished play poll while they stand by, and how often they give a sign of life.
+STAND_BY_SECONDS = 5.0
+HEARTBEAT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,14 @@ class Performance:
         self._scenario = scenario
         self._counts = Counts()
         self._agents = {
-            node.number: Agent(node.identity, secrets[node.role], connection, patience=FAST, counts=self._counts)
+            node.number: Agent(
+                node.identity,
+                secrets[node.role],
+                connection,
+                patience=FAST,
+                counts=self._counts,
+                respond=partial(self._respond, node),
+            )
             for node in scenario.fleet
         }
         self._on_progress = on_progress
@@ -72,8 +84,10 @@ class Performance:
         self._began = time.monotonic()
         self._node_days = 0
         self._day = 0
+        self._today: Day | None = None
 
     async def run(self, now: datetime) -> None:
+        *_, self._today = self._scenario.days_until(now)
         for day in self._scenario.days_until(now):
             self._day = day.index
             await self._each(partial(self._play_day, day))
@@ -91,6 +105,31 @@ class Performance:
             kept=sum(len(agent.results) + len(agent.statuses) for agent in self._agents.values()),
             seconds=time.monotonic() - self._began,
         )
+
+    def _respond(self, node: Node, queries: Mapping[str, object]) -> dict[str, object]:
+        assert self._today is not None
+        return replies(node, self._today, self._scenario.plants_on(node), queries)
+
+    async def stand_by(self, now: datetime) -> None:
+        """The evening after the play, until cancelled: every agent gives signs of life and is there to be asked."""
+        *_, self._today = self._scenario.days_until(now)
+        beaten = float("-inf")
+        while True:
+            beats = time.monotonic() - beaten >= HEARTBEAT_SECONDS
+            beaten = time.monotonic() if beats else beaten
+            await self._each(partial(self._attend, beats=beats))
+            await asyncio.sleep(STAND_BY_SECONDS)
+
+    async def _attend(self, node: Node, *, beats: bool) -> None:
+        agent = self._agents[node.number]
+        if beats:
+            await agent.fetch_config()
+            at = int(utc_now().timestamp())
+            columns = life.heartbeat_columns(node.identity, at, agent.config_hash)
+            beat = [Execution(life.HEARTBEAT, at, (columns,), snapshot=True)]
+            agent.results.put(*result_lines(node.identity, beat, epoch=at // 86_400, counters={}))
+            await agent.deliver()
+        await agent.poll_distributed()
 
     async def _play_day(self, day: Day, node: Node) -> None:
         agent = self._agents[node.number]
@@ -188,3 +227,12 @@ async def play(
         performance = Performance(scenario, connection, secrets, on_progress=on_progress, concurrency=concurrency)
         await performance.run(now)
         return performance.played()
+
+
+async def stand_by(scenario: Scenario, *, server: ServerAddress, secrets: Mapping[str, str], now: datetime) -> None:
+    """The agents of a play that ended, started anew: they enroll and are there to be asked, until cancelled.
+
+    `now` as when it was played, so that they have the processes that they told of.
+    """
+    async with connected(server) as connection:
+        await Performance(scenario, connection, secrets).stand_by(now)

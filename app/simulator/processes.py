@@ -15,6 +15,7 @@ LinkState = Literal["open", "attempt", "udp_connected"]
 CLIENT_PORTS = (49152, 65535)
 LAUNCHD = "/sbin/launchd"
 RELEASE_DAYS = 14
+BOOT_SECONDS = 7200  #: launchd is there before whatever it starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def start(program: Program, node: Node, day: Day) -> Process:
         parent_path=parent_path,
         parent_pid=_parent_pid(parent_path, windows=windows),
         pid=program.pid or dice.randint(500, 16_000) * (4 if windows else 1),
-        started=day.since - dice.randint(300, 7200),
+        started=day.since - dice.randint(300, 7200) - (BOOT_SECONDS if program.pid == 1 else 0),
     )
 
 

@@ -19,6 +19,8 @@ INVENTORY = "pack/windows_context/services"
 _SYSTEM_USERS = {"SYSTEM": "18", "LOCAL SERVICE": "19", "NETWORK SERVICE": "20"}
 _HINT = re.compile(r"-s ([A-Za-z0-9_.]+)")
 _LAST_SYSTEM_PID = 4
+_OF_FILE = ("path", "size", "mtime", "file_version", "product_version", "original_filename")
+_OF_SIGNATURE = ("path", "subject_name", "issuer_name", "serial_number", "original_program_name")
 
 
 @lru_cache(maxsize=256)
@@ -118,6 +120,16 @@ def inventory(_node: Node, processes: Iterable[Process]) -> Iterator[Columns]:
 def installation(node: Node, process: Process) -> Iterator[Columns]:
     """The services that a newly installed program brings along, often none."""
     yield from inventory(node, [process])
+
+
+def tables(node: Node, process: Process, *, day: Day) -> Iterator[tuple[str, Columns]]:
+    """Rows of osquery's own tables that tell of one process's file and services."""
+    if process.pid > _LAST_SYSTEM_PID:
+        said = signature(process, _signer(process), day=day)
+        yield "file", {name: said[name] for name in _OF_FILE}
+        yield "authenticode", {name: said[name] for name in _OF_SIGNATURE} | {"result": said["sign_status"]}
+    for configured in inventory(node, [process]):
+        yield "services", {**configured, "pid": str(process.pid), "status": "RUNNING"}
 
 
 def signer_named(key: str) -> Signer | None:

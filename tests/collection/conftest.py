@@ -18,8 +18,11 @@ HEADER = {
     "noise": "None",
     "references": "osquery processes",
 }
-MANIFEST = {"purpose": "Sockets", "platform": "windows", "version": "5.15.0"}
+MANIFEST = {"purpose": "Sockets", "platform": "windows", "version": "5.15.0", "asked": "scheduled"}
 STATEMENT = "SELECT pid, name,\n       path\nFROM processes"
+QUESTION = "SELECT pid, name,\n       path\nFROM processes WHERE pid = :pid\nLIMIT 5"
+#: Where it begins.
+QUESTION_LINE = 9
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ class Shelf:
         fields = {field: value for field, value in {**HEADER, **changes}.items() if value is not None}
         path.write_text("".join(f"-- {field}: {value}\n" for field, value in fields.items()) + f"\n{statement}\n")
         return path
+
+    def question(self, statement: str = QUESTION, *, name: str = "sockets", **changes: str | None) -> Path:
+        """Makes the pack one that is asked when somebody investigates, and writes a query of it."""
+        self.manifest(asked="distributed")
+        of_questions = dict.fromkeys(("interval", "mode", "removed", "denylist")) | {"parameters": "pid"}
+        return self.query(statement, name=name, **of_questions | changes)
 
     def examples(self, *rows: object, name: str = "sockets") -> Path:
         path = self.root / "small" / f"{name}.examples.jsonl"

@@ -126,11 +126,12 @@ def test_a_statement_that_cannot_be_one_line_is_refused(shelf, statement, line, 
         ('purpose = "x"\nplatform = "any"\nversion = "5"\n', 3, "version must be like"),
         ('purpose = 3\nplatform = "any"\nversion = "5.0.0"\n', 1, "`purpose` must be a text"),
         ('purpose = "x"\nplatform = "any"\nversion = "5.0.0"\nshard = 4\n', 4, "`shard` is not a field of a pack"),
+        ('purpose = "x"\nplatform = "any"\nversion = "5.0.0"\nasked = "often"\n', 4, "asked must be one of scheduled"),
     ],
 )
 def test_a_manifest_error_names_file_and_line(shelf, text, line, words):
     path = shelf.manifest()
-    path.write_text(text)
+    path.write_text(text if "asked" in text else f'{text}asked = "scheduled"\n')
     with pytest.raises(PackError) as caught:
         load_packs(shelf.root)
     assert (caught.value.path, caught.value.line) == (path, line)

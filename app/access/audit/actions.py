@@ -62,3 +62,5 @@ class Action(StrEnum):
     EXCEPTION_DECIDED = "exception_decided"  #: tried, and denied where duties must be separate
     EXCEPTION_ENDS_SOON = "exception_ends_soon"  #: within two weeks; told once
     EXCEPTION_EXPIRED = "exception_expired"  #: what it covered was opened again
+    INVESTIGATION_ASKED = "investigation_asked"  #: reviewed queries are sent to a node, for a finding
+    INVESTIGATION_ENDED = "investigation_ended"  #: answered, or given up; with the hash of all answers
