@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from app.findings.terminal import STYLES, answered, api_client, get
@@ -43,7 +43,7 @@ def list_exceptions(console: Console, door: Door, wanted: Mapping[str, object], 
     if as_json:
         print(json.dumps(page))  # noqa: T201
         return
-    table = Table("", "ends (UTC)", "exception", "by", box=SIMPLE_HEAD)
+    table = Table("", "ends (UTC)", Column("exception", overflow="fold"), "by", box=SIMPLE_HEAD)
     for each in page["items"]:
         people = f"{each['requested_by']}, {each['decided_by'] or 'nobody decided'}"
         table.add_row(_state(each), _instant(each["expires_at"]), _headline(each), Text(people))
