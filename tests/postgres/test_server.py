@@ -22,6 +22,16 @@ from app.postgres.server import LOG_MAX_BYTES, stop
 Rows = list[tuple[object, ...]]
 Query = Callable[[str, str], Rows]
 
+#: Heeds SIGQUIT only, also where whoever started the tests ignores it.
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGQUIT, lambda *_: os._exit(3))
+print(flush=True)
+while True:
+    time.sleep(60)
+"""
+
 OWNER = """
 import sys, time
 from pathlib import Path
@@ -188,8 +198,7 @@ def test_a_long_log_is_set_aside(restarted: Path) -> None:
 
 
 def test_a_stop_that_takes_too_long_gives_up_the_checkpoint_only_when_asked() -> None:
-    stubborn = "trap '' INT; trap 'exit 3' QUIT; echo; while :; do sleep 0.02; done"
-    with subprocess.Popen(["/bin/sh", "-c", stubborn], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
         stop(process, kill_after_seconds=0.1)
