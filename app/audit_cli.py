@@ -1,4 +1,4 @@
-"""portbook audit: thin doors to app/access/auditing."""
+"""portbook audit: thin doors to app/access/auditor."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from app.command_line import DatabaseUrl, DataDir, account, console, errors, set
 
 if TYPE_CHECKING:
     from app.access.audit.verify import Verdict
-    from app.access.auditing.checking import Hear
+    from app.access.auditor.checking import Hear
 
 audit_app = typer.Typer(help="The audit log: who did what, in one chain.", no_args_is_help=True)
 
@@ -38,8 +38,8 @@ def audit_verify(
 ) -> None:
     """Read every line and say whether they are one chain; exit 1 when they are not."""
     from app.access.audit.verify import checkpoint_from
-    from app.access.auditing.checking import check
-    from app.access.auditing.files import verify_file
+    from app.access.auditor.checking import check
+    from app.access.auditor.files import verify_file
 
     expected = checkpoint_from(expect) if expect else None
     with _progress(quiet=as_json) as hear:
@@ -61,7 +61,7 @@ def audit_export(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write the exact lines, JSON Lines, without a gap from the first event of that time to the last."""
-    from app.access.auditing.files import export_file
+    from app.access.auditor.files import export_file
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     verdict = with_database(settings, lambda database: export_file(database, account(), file, _utc(since), _utc(until)))
@@ -82,7 +82,7 @@ def audit_list(
 ) -> None:
     """Show events, newest first."""
     from app.access.audit.actions import Action
-    from app.access.auditing.listing import Wanted, events_table, list_events
+    from app.access.auditor.listing import Wanted, events_table, list_events
 
     if action is not None and action not in set(Action):
         raise typer.BadParameter(f"{action!r} is none of {', '.join(Action)}", param_hint="--action")

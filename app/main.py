@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 
 from app.access.administration import api as administration_api
 from app.access.api import may
-from app.access.auditing import api as audit_api
-from app.access.auditing.checking import check_daily
+from app.access.auditor import api as audit_api
+from app.access.auditor.checking import check_daily
 from app.access.duties import Permission
 from app.access.me import api as me_api
 from app.access.openid.provider import Provider

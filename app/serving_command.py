@@ -9,8 +9,8 @@ import structlog
 from rich.console import Console
 from rich.text import Text
 
-from app.access.auditing.starts import note_start, note_stop
 from app.access.operators import FIRST_ADMIN, add_first
+from app.access.starts import note_start, note_stop
 from app.clock import utc_now
 from app.database import Database, migrate
 from app.serving import certificate_of, ended_by_signal, listen, own_database, serve

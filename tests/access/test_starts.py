@@ -10,7 +10,7 @@ from socket import gethostname
 import pytest
 from pydantic import SecretStr
 
-from app.access.auditing.starts import VALUE_MAX, note_start, note_stop, told
+from app.access.starts import VALUE_MAX, note_start, note_stop, told
 from app.database import Database
 from app.settings import Settings
 from tests.access.told import last_told

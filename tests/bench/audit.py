@@ -13,7 +13,7 @@ from app.access.actor import PORTBOOK, Actor, AuthMethod
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed
 from app.access.audit.record import record
-from app.access.auditing.checking import verify_log
+from app.access.auditor.checking import verify_log
 from app.access.duties import Duty
 from app.access.store import note_use
 from app.access.tokens import FIRST_TOKEN, first_token

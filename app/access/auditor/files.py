@@ -10,8 +10,8 @@ from typing import BinaryIO
 from app.access.actor import Actor
 from app.access.audit.deed import Outcome
 from app.access.audit.verify import Chain, Checkpoint, Verdict, read_line
-from app.access.auditing.checking import Hear
-from app.access.auditing.exporting import Stretch, lines_of, record_export, stretch_of
+from app.access.auditor.checking import Hear
+from app.access.auditor.exporting import Stretch, lines_of, record_export, stretch_of
 from app.database import Database
 from app.problems import InvalidRequest
 

@@ -9,7 +9,7 @@ from app.access.audit import store
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed, Outcome
 from app.access.audit.record import record_alone
-from app.access.auditing.checking import PIECE
+from app.access.auditor.checking import PIECE
 from app.database import Database
 from app.problems import NotFound
 

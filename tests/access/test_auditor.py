@@ -17,8 +17,8 @@ from app.access.audit.deed import Deed
 from app.access.audit.record import record
 from app.access.audit.store import CHECKING_LOCK
 from app.access.audit.verify import BEGINNING, Chain, Checkpoint
-from app.access.auditing import checking
-from app.access.auditing.checking import SelfCheck, verify_log
+from app.access.auditor import checking
+from app.access.auditor.checking import SelfCheck, verify_log
 from app.access.duties import Duty
 from app.clock import utc_now
 from app.database import Database

@@ -17,7 +17,7 @@ from app.access.audit.line import NAME_MAX
 from app.access.audit.models import AuditEvent
 from app.access.audit.record import record_alone
 from app.access.audit.verify import Checkpoint
-from app.access.auditing.exporting import Stretch, lines_of, record_export
+from app.access.auditor.exporting import Stretch, lines_of, record_export
 from app.access.duties import Permission
 from app.database import Database
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
