@@ -97,7 +97,7 @@ def baseline_export(
     ca_file: CaFile = None,
 ) -> None:
     """Write a version as YAML, to keep in git, change, and apply."""
-    from app.baselines.terminal import get_text
+    from app.api_client import get_text
 
     with _client(url, token, ca_file) as client:
         text = get_text(client, f"{_version_path(client, role, platform, version)}/file")
@@ -168,13 +168,13 @@ def baseline_reviews(
 
 
 def _client(url: str, token: str, ca_file: Path | None) -> "httpx.Client":
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
 
     return api_client(url, token, ca_file)
 
 
 def _get(client: "httpx.Client", path: str, **params: Any) -> Any:
-    from app.findings.terminal import get
+    from app.api_client import get
 
     return get(client, path, params)
 
@@ -202,9 +202,9 @@ def _version_path(client: "httpx.Client", role: str, platform: str, number: int 
 
 def _send_file(client: "httpx.Client", file: Path, params: dict[str, Any]) -> dict[str, Any]:
     """Faults that can be seen in the file alone are told with their lines, before anything is sent."""
+    from app.api_client import answered
     from app.baselines.terminal import faults_text
     from app.baselines.yaml_file import FileRefused, read_file
-    from app.findings.terminal import answered
 
     content = file.read_bytes()
     try:

@@ -188,7 +188,8 @@ def findings(
     as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
 ) -> None:
     """Show findings with their evidence, heaviest first."""
-    from app.findings.terminal import api_client, show_findings
+    from app.api_client import api_client
+    from app.findings.terminal import show_findings
 
     wanted = {"severity": severity or [], "state": state or [], "limit": limit}
     with api_client(url, token, ca_file) as client:
@@ -255,7 +256,7 @@ def import_results(
 ) -> None:
     """Send result lines that another osquery manager kept."""
     from app.agent_api.import_command import import_files
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
 
     with api_client(url, token, ca_file) as client:
         totals = import_files(client, files, role)

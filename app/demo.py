@@ -27,9 +27,10 @@ from app.access.operators import NewOperator
 from app.access.operators import add as add_operator
 from app.access.passwords import a_password
 from app.access.tokens import NewToken, add_token
+from app.api_client import api_client, get
 from app.clock import utc_now
 from app.database import Database, migrate
-from app.findings.terminal import api_client, get, headline, panel
+from app.findings.terminal import headline, panel
 from app.fleet.secrets import NewSecret, add_secret
 from app.postgres import Cluster, erase
 from app.serving import certificate_of, listen

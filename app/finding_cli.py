@@ -22,7 +22,7 @@ def finding_show(
     finding: FindingId, url: Url = DEFAULT_URL, token: Token = "", ca_file: CaFile = None, as_json: AsJson = False
 ) -> None:
     """Show a finding with its evidence, and all that happened to it."""
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
     from app.findings.triage.terminal import show
 
     with api_client(url, token, ca_file) as client:
@@ -39,7 +39,7 @@ def finding_similar(
     as_json: AsJson = False,
 ) -> None:
     """Show other open findings like this one, with their ids."""
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
     from app.findings.triage.terminal import show_similar
 
     with api_client(url, token, ca_file) as client:
@@ -63,7 +63,7 @@ def finding_triage(
     """Give findings a state. A closing demands process, user, host, destination and justification, each
     --checked or --unknown.
     """
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
     from app.findings.triage.terminal import checks_from, triage
 
     checks = checks_from(checked or [], unknown or [])
@@ -82,11 +82,11 @@ def finding_assign(
     ca_file: CaFile = None,
 ) -> None:
     """Make a finding the work of an operator, or of nobody."""
-    from app.findings.terminal import api_client
-    from app.findings.triage.terminal import post
+    from app.api_client import api_client, post
+    from app.findings.terminal import finding_path
 
     with api_client(url, token, ca_file) as client:
-        found = post(client, f"findings/{finding}/assignee", {"assignee": to, "reason": reason})
+        found = post(client, f"{finding_path(finding)}/assignee", {"assignee": to, "reason": reason})
     console.print(f"{finding} is the work of {found['assignee'] or 'nobody'}", markup=False, soft_wrap=True)
 
 
@@ -95,9 +95,9 @@ def finding_comment(
     finding: FindingId, text: str, url: Url = DEFAULT_URL, token: Token = "", ca_file: CaFile = None
 ) -> None:
     """Say something of a finding, which stays with it."""
-    from app.findings.terminal import api_client
-    from app.findings.triage.terminal import post
+    from app.api_client import api_client, post
+    from app.findings.terminal import finding_path
 
     with api_client(url, token, ca_file) as client:
-        post(client, f"findings/{finding}/comments", {"text": text})
+        post(client, f"{finding_path(finding)}/comments", {"text": text})
     console.print("kept", markup=False)

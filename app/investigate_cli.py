@@ -29,8 +29,8 @@ def investigate(
     """Ask the node behind a finding the reviewed queries. Exit 1 after --wait when something was not answered."""
     import json
 
+    from app.api_client import api_client
     from app.findings.investigations import terminal
-    from app.findings.terminal import api_client
     from app.problems import NotFound
 
     with api_client(url, token, ca_file) as client:

@@ -40,7 +40,7 @@ def import_list(
     """Replace the approved inventory by a file: all of it, or nothing."""
     from rich.console import Console
 
-    from app.findings.terminal import answered, api_client
+    from app.api_client import answered, api_client
     from app.software.approved_csv import read_approved_file
     from app.software.csv_text import CsvRefused
     from app.software.terminal import problems_text, show_receipt
@@ -64,9 +64,9 @@ def list_approved(
     """Show the approved software."""
     from rich.console import Console
 
+    from app.api_client import api_client
     from app.clock import utc_now
     from app.detection.evidence import counted
-    from app.findings.terminal import api_client
     from app.software.terminal import approved_table
 
     with api_client(url, token, ca_file) as client:
@@ -86,7 +86,7 @@ def show_entries(name: str, url: Url = DEFAULT_URL, token: Token = "", ca_file: 
     """Show entries whose name holds NAME in full, and how many nodes have software of that name."""
     from rich.console import Console
 
-    from app.findings.terminal import api_client, get
+    from app.api_client import api_client, get
     from app.problems import NotFound
     from app.software.terminal import entry_panel
 
@@ -104,7 +104,7 @@ def list_imports(url: Url = DEFAULT_URL, token: Token = "", ca_file: CaFile = No
     """Show who imported which file when, newest first."""
     from rich.console import Console
 
-    from app.findings.terminal import api_client, get
+    from app.api_client import api_client, get
     from app.software.terminal import imports_table
 
     with api_client(url, token, ca_file) as client:
@@ -115,7 +115,7 @@ def list_imports(url: Url = DEFAULT_URL, token: Token = "", ca_file: CaFile = No
 @software_app.command("export")
 def export_list(number: Number = None, url: Url = DEFAULT_URL, token: Token = "", ca_file: CaFile = None) -> None:
     """Print the list as CSV that can be imported again."""
-    from app.findings.terminal import api_client
+    from app.api_client import api_client
     from app.software.approved_csv import write_approved
     from app.software.terminal import entry_of
 
@@ -125,7 +125,7 @@ def export_list(number: Number = None, url: Url = DEFAULT_URL, token: Token = ""
 
 def _entries(client: "httpx.Client", number: int | None) -> Iterator[dict[str, Any]]:
     """Every page."""
-    from app.findings.terminal import get
+    from app.api_client import get
 
     params: dict[str, Any] = {"limit": _PAGE} | ({"import_id": number} if number else {})
     following: str | None = ""

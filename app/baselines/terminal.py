@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from app.api_client import opened
 from app.baselines.yaml_file import LineFault
 from app.detection.evidence import counted
 from app.findings.terminal import STYLES, headline
@@ -176,13 +177,10 @@ def faults_text(path: Path, faults: Iterable[LineFault]) -> Text:
 
 
 def read_steps(client: "httpx.Client", path: str, asked: Json, shown_on: Console) -> dict[str, Any]:
-    """What a proposal came to, with a bar on its way. Raises: InvalidRequest with what the server said."""
+    """What a proposal came to, with a bar on its way. Raises: NotSignedIn, InvalidRequest with what the server said."""
     with Progress(console=shown_on, transient=True) as progress:
         task = progress.add_task("days of history", total=asked["days"])
-        with client.stream("POST", path, json=dict(asked), timeout=_READ_SECONDS) as answer:
-            if answer.is_error:
-                answer.read()
-                raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+        with opened(client, "POST", path, json=dict(asked), timeout=_READ_SECONDS) as answer:
             for line in answer.iter_lines():
                 step = json.loads(line)
                 if "problem" in step:
@@ -192,21 +190,6 @@ def read_steps(client: "httpx.Client", path: str, asked: Json, shown_on: Console
                     return found
                 progress.update(task, completed=step["days"])
     raise InvalidRequest(f"{client.base_url} ended before it was done")
-
-
-def _detail(answer: "httpx.Response") -> str:
-    try:
-        return str(answer.json().get("detail"))
-    except ValueError:
-        return "no JSON: no Portbook?"
-
-
-def get_text(client: "httpx.Client", path: str) -> str:
-    """Raises: InvalidRequest with what the server said."""
-    answer = client.get(path)
-    if answer.is_error:
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
-    return answer.text
 
 
 def _decider(version: Json) -> str:

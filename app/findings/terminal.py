@@ -1,10 +1,9 @@
 """Findings on a terminal, as the API gives them."""
 
 import json
-import ssl
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from rich.console import Console, Group
@@ -12,10 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.problems import InvalidRequest, NotSignedIn
+from app.api_client import get
 
 STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan"}
-TIMEOUT_SECONDS = 30.0
 
 FindingJson = dict[str, Any]
 
@@ -35,43 +33,9 @@ def show_findings(console: Console, client: httpx.Client, wanted: dict[str, Any]
     console.print(f"{total} finding{'' if total == 1 else 's'}{', and more' if more else ''}.")
 
 
-def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
-    """Raises: InvalidRequest for a file that holds no certificate."""
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except OSError as error:
-        raise InvalidRequest(
-            f"{ca_file}: {'not a PEM' if isinstance(error, ssl.SSLError) else error.strerror}"
-        ) from None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.Client(base_url=url, headers=headers, verify=context, timeout=TIMEOUT_SECONDS)
-
-
-def get(client: httpx.Client, path: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Raises: NotSignedIn, InvalidRequest."""
-    return answered(client, "GET", path, params=params)
-
-
-def answered(
-    client: httpx.Client, method: str, path: str, *, params: dict[str, Any], content: bytes | None = None
-) -> dict[str, Any]:
-    """The JSON of an answer that is no problem.
-
-    Raises: NotSignedIn, InvalidRequest.
-    """
-    try:
-        answer = client.request(method, path, params=params, content=content)
-    except httpx.HTTPError as error:
-        raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
-    if answer.status_code == httpx.codes.UNAUTHORIZED:
-        raise NotSignedIn(f"{client.base_url} knows no such token; put one into PORTBOOK_TOKEN, or give --token")
-    try:
-        document: dict[str, Any] = answer.json()
-    except ValueError:
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code} without JSON: no Portbook?") from None
-    if answer.is_error:
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {document.get('detail')}")
-    return document
+def finding_path(finding_id: str) -> str:
+    """Where the API has it."""
+    return f"/api/v1/findings/{quote(finding_id, safe='')}"
 
 
 def panel(found: FindingJson) -> Panel:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from app import api_client
 from app.analysis.software_cli import software_app
-from app.findings import terminal
 from app.problems import NotFound
 from app.software.approved_csv import read_approved
 
@@ -47,7 +47,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
     transport = httpx.MockTransport(answer)
     url = "https://portbook.test"
-    monkeypatch.setattr(terminal, "api_client", lambda *_: httpx.Client(transport=transport, base_url=url))
+    monkeypatch.setattr(api_client, "api_client", lambda *_: httpx.Client(transport=transport, base_url=url))
     return requests
 
 

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 from typing_extensions import override
 
+from app import api_client
 from app.baseline_cli import baseline_app
 from app.command_line import console, errors
-from app.findings import terminal
 from tests.baselines.lived import a_past, outbound
 from tests.baselines.people import BASELINES, Shop, a_shop, an_entry, created, ok, url
 from tests.factories import Server, a_name
@@ -46,7 +46,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 async def run(server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     bridge = Bridge(server.api)
     monkeypatch.setattr(
-        terminal, "api_client", lambda *_: httpx.Client(transport=bridge, base_url=str(server.api.base_url))
+        api_client, "api_client", lambda *_: httpx.Client(transport=bridge, base_url=str(server.api.base_url))
     )
     return await asyncio.to_thread(CliRunner().invoke, baseline_app, arguments)
 

@@ -1,13 +1,10 @@
 import json
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
 
-from app.findings.terminal import api_client, get, headline, show_findings
-from app.problems import InvalidRequest, NotSignedIn
+from app.findings.terminal import headline, show_findings
 
 BEHAVIOUR = {
     "program": "svchost.exe",
@@ -41,11 +38,6 @@ FLEET_FINDING = {name: value for name, value in FINDING.items() if name not in {
     "first_seen_at": "2026-11-20T09:00:00Z",
     "last_seen_at": "2026-11-20T11:00:00Z",
 }
-
-
-def client(status: int, document: Any) -> httpx.Client:
-    transport = httpx.MockTransport(lambda _request: httpx.Response(status, json=document))
-    return httpx.Client(transport=transport, base_url="https://portbook.test")
 
 
 PAGES = {
@@ -90,34 +82,3 @@ def test_a_limit_is_of_both_kinds_together(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("direction", ["outbound", "listening", "signature", "service", "launchd"])
 def test_every_direction_has_its_sentence(direction: str) -> None:
     assert headline({"behaviour": BEHAVIOUR | {"direction": direction}}).startswith("svchost.exe (netsvcs) ")
-
-
-def test_a_refusal_says_what_the_server_said() -> None:
-    with pytest.raises(NotSignedIn, match="PORTBOOK_TOKEN"):
-        get(client(401, {"detail": "send a header"}), "/api/v1/findings", {})
-    with pytest.raises(InvalidRequest, match="422: limit"):
-        get(client(422, {"detail": "limit: too large"}), "/api/v1/findings", {})
-
-
-def test_a_server_that_is_away_is_one_sentence() -> None:
-    def refuse(_request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("connection refused")
-
-    away = httpx.Client(transport=httpx.MockTransport(refuse), base_url="https://portbook.test")
-    with pytest.raises(InvalidRequest, match=r"no answer from https://portbook\.test: connection refused"):
-        get(away, "/api/v1/findings", {})
-
-
-def test_an_answer_of_something_else_is_one_sentence() -> None:
-    page = httpx.MockTransport(lambda _request: httpx.Response(200, text="<html>"))
-    with pytest.raises(InvalidRequest, match="without JSON"):
-        get(httpx.Client(transport=page, base_url="https://portbook.test"), "/api/v1/findings", {})
-
-
-def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
-    nothing, text = tmp_path / "nothing.pem", tmp_path / "text.pem"
-    text.write_text("no certificate")
-    with pytest.raises(InvalidRequest, match=r"nothing\.pem: No such file"):
-        api_client("https://portbook.test", "", nothing)
-    with pytest.raises(InvalidRequest, match=r"text\.pem: not a PEM"):
-        api_client("https://portbook.test", "", text)

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.findings.terminal import STYLES, api_client, get, headline
+from app.api_client import api_client, get
+from app.findings.terminal import STYLES, headline
 
 _TRUST_STYLES = {"trusted": "green", "unsigned": "bold red", "broken": "bold red", "unknown": "dim"}
 _LEARNING_DAYS = 7

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from app.findings.terminal import STYLES, answered, api_client, get
+from app.api_client import api_client, get, post
+from app.findings.terminal import STYLES
 from app.problems import InvalidRequest
 
 PATH = "/api/v1/exceptions"
@@ -79,7 +80,7 @@ def send(console: Console, door: Door, path: str, body: Mapping[str, object], *,
     """
     said = {name: value for name, value in body.items() if value is not None}
     with door.open() as client:
-        one = answered(client, "POST", f"{PATH}{path}", params={}, content=json.dumps(said).encode())
+        one = post(client, f"{PATH}{path}", said)
     if as_json:
         print(json.dumps(one))  # noqa: T201
         return

@@ -1,6 +1,5 @@
 """`portbook investigate`: asks, waits and shows, over the JSON API."""
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from app.api_client import get, post
 from app.detection.paths import visible
-from app.findings.terminal import answered, get
+from app.findings.terminal import finding_path
 
 POLL_SECONDS = 2.0
 RUNNING = ("waiting", "sent")
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 def ask(client: httpx.Client, finding_id: str, queries: Sequence[str]) -> Json:
     """Raises: NotSignedIn, InvalidRequest with what the server said."""
     body = {"queries": list(queries)} if queries else {}
-    return answered(client, "POST", _of_finding(finding_id), params={}, content=json.dumps(body).encode())
+    return post(client, _of_finding(finding_id), body)
 
 
 def newest(client: httpx.Client, finding_id: str) -> Json | None:
@@ -40,7 +40,8 @@ def newest(client: httpx.Client, finding_id: str) -> Json | None:
 
 
 def read(client: httpx.Client, investigation_id: str) -> Json:
-    return get(client, f"/api/v1/investigations/{investigation_id}", {})
+    found: Json = get(client, f"/api/v1/investigations/{investigation_id}")
+    return found
 
 
 def wait(client: httpx.Client, console: Console, found: Json) -> Json:
@@ -144,7 +145,7 @@ def _answers(found: Json) -> int:
 
 
 def _of_finding(finding_id: str) -> str:
-    return f"/api/v1/findings/{finding_id}/investigations"
+    return f"{finding_path(finding_id)}/investigations"
 
 
 def _unix(seconds: int) -> str:

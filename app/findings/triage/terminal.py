@@ -1,7 +1,7 @@
 """Triage on a terminal, as the API does it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.findings.terminal import answered, get, headline, panel
+from app.api_client import get, post
+from app.findings.terminal import finding_path, headline, panel
 from app.problems import InvalidRequest
 
 Json = dict[str, Any]
@@ -32,29 +33,24 @@ def _named(text: str, made: Any) -> tuple[str, Json]:
     return name.strip(), made(said)
 
 
-def post(client: httpx.Client, path: str, body: Mapping[str, Any]) -> Json:
-    """Raises: NotSignedIn, InvalidRequest with what the server said."""
-    return answered(client, "POST", f"/api/v1/{path}", params={}, content=json.dumps(body).encode())
-
-
 def triage(client: httpx.Client, findings: Sequence[str], decision: Json, *, is_fleet: bool) -> Text:
     """Returns a sentence on what was done."""
     if is_fleet and len(findings) > 1:
         raise InvalidRequest("one fleet finding at a time")
     if is_fleet:
-        done = post(client, f"fleet-findings/{quote(findings[0], safe='')}/state", decision)
+        done = post(client, f"/api/v1/fleet-findings/{quote(findings[0], safe='')}/state", decision)
         total = done["findings"]
     elif len(findings) == 1:
-        post(client, f"findings/{quote(findings[0], safe='')}/state", decision)
+        post(client, f"{finding_path(findings[0])}/state", decision)
         total = 1
     else:
-        total = post(client, "findings/bulk/state", decision | {"finding_ids": list(findings)})["findings"]
+        total = post(client, "/api/v1/findings/bulk/state", decision | {"finding_ids": list(findings)})["findings"]
     return Text(f"{total} finding{'' if total == 1 else 's'}: {decision['state']}")
 
 
 def show(console: Console, client: httpx.Client, finding_id: str, *, as_json: bool) -> None:
-    path = f"/api/v1/findings/{quote(finding_id, safe='')}"
-    finding, changes = get(client, path, {}), get(client, f"{path}/changes", {"limit": 500})["items"]
+    path = finding_path(finding_id)
+    finding, changes = get(client, path), get(client, f"{path}/changes", {"limit": 500})["items"]
     if as_json:
         print(json.dumps(finding | {"changes": changes}))  # noqa: T201
         return
@@ -82,8 +78,7 @@ def _what(change: Json) -> str:
 
 
 def show_similar(console: Console, client: httpx.Client, finding_id: str, *, limit: int, as_json: bool) -> None:
-    path = f"/api/v1/findings/{quote(finding_id, safe='')}/similar"
-    groups: Any = get(client, path, {"limit": limit})
+    groups = get(client, f"{finding_path(finding_id)}/similar", {"limit": limit})
     if as_json:
         print(json.dumps(groups))  # noqa: T201
         return
