@@ -33,10 +33,10 @@ async def read_json(request: Request, model: type[Model]) -> Model:
         raise InvalidRequest(f"the body cannot be read as JSON: {problem}", field="body") from None
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
+def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """What OpenAPI shall say of a route whose body is read by `read_json`."""
     schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
+    return {"requestBody": {"required": required, "content": {"application/json": schema}}}
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
@@ -40,7 +40,7 @@ from app.detection.behaviour import Platform
 from app.fleet.models import Role
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import Problem
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 
 router = APIRouter(prefix="/baselines", tags=["baselines"])
 
@@ -99,11 +99,6 @@ class ProposeIn(ReasonIn):
     owner: Annotated[str, Field(max_length=255)] = ""
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
 @router.get("")
 async def list_baselines(
     session: Reading,
@@ -118,7 +113,7 @@ async def list_baselines(
     return await answers.baselines_out(session, await store.list_baselines(session, conditions), utc_now())
 
 
-@router.post("/drafts", status_code=201, openapi_extra=_body(DraftIn))
+@router.post("/drafts", status_code=201, openapi_extra=json_body(DraftIn))
 async def post_draft(request: Request, actor: Proposer) -> VersionOut:
     """Write a version, whole; it counts for nothing until somebody else approves it."""
     asked = await read_json(request, DraftIn)
@@ -129,7 +124,7 @@ async def post_draft(request: Request, actor: Proposer) -> VersionOut:
         return await answers.version_out(session, made)
 
 
-@router.post("/proposals", openapi_extra=_body(ProposeIn))
+@router.post("/proposals", openapi_extra=json_body(ProposeIn))
 async def post_proposal(request: Request, actor: Proposer) -> StreamingResponse:
     """Draft a version from history. JSON Lines: `days` and `of` while it reads, `proposed` or `problem` at last."""
     asked = await read_json(request, ProposeIn)
@@ -197,7 +192,7 @@ async def get_baseline(session: Reading, actor: Reader, baseline_id: int) -> Bas
     return (await answers.baselines_out(session, [named], utc_now()))[0]
 
 
-@router.put("/{baseline_id}/review-interval", openapi_extra=_body(IntervalIn))
+@router.put("/{baseline_id}/review-interval", openapi_extra=json_body(IntervalIn))
 async def put_interval(request: Request, actor: Approver, baseline_id: int) -> BaselineOut:
     """How often the baseline is reviewed, from the next review on."""
     asked = await read_json(request, IntervalIn)
@@ -246,7 +241,7 @@ async def get_file(request: Request, actor: Reader, baseline_id: int, number: in
     return PlainTextResponse(write_file(role, of.platform, entries, heading), media_type="application/yaml")
 
 
-@router.put("/{baseline_id}/versions/{number}/entries", openapi_extra=_body(EditIn))
+@router.put("/{baseline_id}/versions/{number}/entries", openapi_extra=json_body(EditIn))
 async def put_entries(request: Request, actor: Proposer, baseline_id: int, number: int) -> VersionOut:
     """Put other entries into a draft. Who writes in it cannot approve it."""
     asked = await read_json(request, EditIn)
@@ -265,7 +260,7 @@ async def post_submit(request: Request, actor: Proposer, baseline_id: int, numbe
     return await _version(request, await drafts.submit(_database(request), actor, baseline_id, number, utc_now()))
 
 
-@router.post("/{baseline_id}/versions/{number}/abandon", openapi_extra=_body(ReasonIn))
+@router.post("/{baseline_id}/versions/{number}/abandon", openapi_extra=json_body(ReasonIn))
 async def post_abandon(request: Request, actor: Proposer, baseline_id: int, number: int) -> VersionOut:
     """Give up a version that nobody has decided on."""
     asked = await read_json(request, ReasonIn)
@@ -281,7 +276,7 @@ async def get_effect(session: Reading, actor: Reader, baseline_id: int, number: 
     return answers.effect_out(await expectable(session, named, entries))
 
 
-@router.post("/{baseline_id}/versions/{number}/approve", openapi_extra=_body(ApproveIn))
+@router.post("/{baseline_id}/versions/{number}/approve", openapi_extra=json_body(ApproveIn))
 async def post_approve(request: Request, actor: Approver, baseline_id: int, number: int) -> ApprovedOut:
     """Put a version in force, now or later, in the place of the one before; says which open findings that closed."""
     asked = await read_json(request, ApproveIn)
@@ -291,7 +286,7 @@ async def post_approve(request: Request, actor: Approver, baseline_id: int, numb
     return ApprovedOut(version=await _version(request, approved.version), closed=closed)
 
 
-@router.post("/{baseline_id}/versions/{number}/reject", openapi_extra=_body(ReasonIn))
+@router.post("/{baseline_id}/versions/{number}/reject", openapi_extra=json_body(ReasonIn))
 async def post_reject(request: Request, actor: Approver, baseline_id: int, number: int) -> VersionOut:
     asked = await read_json(request, ReasonIn)
     database = _database(request)

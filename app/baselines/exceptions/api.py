@@ -28,7 +28,7 @@ from app.findings.store import of_roles as findings_of_roles
 from app.fleet.models import Role
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
 from app.problems import NotFound
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 
 router = APIRouter(prefix="/exceptions", tags=["exceptions"])
 
@@ -129,11 +129,6 @@ class RevokedOut(ExceptionOut):
     """Findings that another exception covers."""
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
 @router.get("")
 async def list_exceptions(  # noqa: PLR0913, PLR0917 - filters of a list
     session: Reading,
@@ -167,7 +162,7 @@ async def list_exceptions(  # noqa: PLR0913, PLR0917 - filters of a list
     return Page(items=[ExceptionOut(**_named(row, now)) for row in rows[:limit]], next=following)
 
 
-@router.post("", status_code=201, openapi_extra=_body(AskIn))
+@router.post("", status_code=201, openapi_extra=json_body(AskIn))
 async def post_exception(http: Request, actor: Asker) -> ExceptionOut:
     """Ask for an exception. It covers nothing until somebody else approves it."""
     asked = await read_json(http, AskIn)
@@ -175,7 +170,7 @@ async def post_exception(http: Request, actor: Asker) -> ExceptionOut:
     return await _shown(_database(http), made)
 
 
-@router.post("/from-finding", status_code=201, openapi_extra=_body(FromFindingIn))
+@router.post("/from-finding", status_code=201, openapi_extra=json_body(FromFindingIn))
 async def post_exception_from_finding(http: Request, actor: Asker) -> ExceptionOut:
     """Ask for just what a finding shows: its program, port and peers, on its node."""
     asked = await read_json(http, FromFindingIn)
@@ -220,7 +215,7 @@ async def get_effect(session: Reading, actor: Reader, exception_id: UUID) -> Pre
     return PreviewOut(**_effect([(each, each[0].state) for each in found]), nodes=nodes, wide=one.wide)
 
 
-@router.post("/{exception_id}/approve", openapi_extra=_body(DecisionIn))
+@router.post("/{exception_id}/approve", openapi_extra=json_body(DecisionIn))
 async def post_approval(http: Request, actor: Approver, exception_id: UUID) -> ApprovedOut:
     """Put what somebody else asked for in force. The answer names the findings that are excepted by it from now on."""
     asked = await read_json(http, DecisionIn)
@@ -230,14 +225,14 @@ async def post_approval(http: Request, actor: Approver, exception_id: UUID) -> A
     return ApprovedOut(**dict(shown), covered=effect)
 
 
-@router.post("/{exception_id}/reject", openapi_extra=_body(DecisionIn))
+@router.post("/{exception_id}/reject", openapi_extra=json_body(DecisionIn))
 async def post_rejection(http: Request, actor: Approver, exception_id: UUID) -> ExceptionOut:
     asked = await read_json(http, DecisionIn)
     await reject(_database(http), actor, exception_id, asked.decision(), utc_now())
     return await _shown(_database(http), exception_id)
 
 
-@router.post("/{exception_id}/revoke", openapi_extra=_body(RevokeIn))
+@router.post("/{exception_id}/revoke", openapi_extra=json_body(RevokeIn))
 async def post_revocation(http: Request, actor: Approver, exception_id: UUID) -> RevokedOut:
     """End it at once. What it covered is open again when you read the answer, unless another exception covers it."""
     asked = await read_json(http, RevokeIn)
@@ -245,7 +240,7 @@ async def post_revocation(http: Request, actor: Approver, exception_id: UUID) ->
     return await _revoked(http, exception_id, became)
 
 
-@router.post("/{exception_id}/take-back", openapi_extra=_body(RevokeIn))
+@router.post("/{exception_id}/take-back", openapi_extra=json_body(RevokeIn))
 async def post_taking_back(http: Request, actor: Asker, exception_id: UUID) -> RevokedOut:
     """As `revoke`, for what you asked for yourself: before it is decided or afterwards."""
     asked = await read_json(http, RevokeIn)
@@ -253,7 +248,7 @@ async def post_taking_back(http: Request, actor: Asker, exception_id: UUID) -> R
     return await _revoked(http, exception_id, became)
 
 
-@router.post("/{exception_id}/renew", status_code=201, openapi_extra=_body(RenewIn))
+@router.post("/{exception_id}/renew", status_code=201, openapi_extra=json_body(RenewIn))
 async def post_renewal(http: Request, actor: Asker, exception_id: UUID) -> ExceptionOut:
     """Ask for the same for another time. Once somebody else approves it, findings go over to it without a gap."""
     asked = await read_json(http, RenewIn)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -25,7 +25,7 @@ from app.database import Database, ReadSession
 from app.detection.behaviour import Platform
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset
 from app.problems import Conflict
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 
 router = APIRouter(prefix="/baselines", tags=["baselines"])
 reviews = APIRouter(prefix="/baseline-reviews", tags=["baselines"])
@@ -102,11 +102,6 @@ class UnusedListOut(BaseModel):
     items: list[UnusedOut]
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
 @router.get("/{baseline_id}/unused")
 async def get_unused(
     session: Reading,
@@ -132,7 +127,7 @@ async def get_unused(
     )
 
 
-@router.post("/{baseline_id}/reviews", status_code=201, openapi_extra=_body(OccasionIn))
+@router.post("/{baseline_id}/reviews", status_code=201, openapi_extra=json_body(OccasionIn))
 async def post_review(request: Request, actor: Reviewer, baseline_id: int) -> ReviewOut:
     """Ask for a review out of turn: something changed, or there was an incident."""
     asked = await read_json(request, OccasionIn)
@@ -171,7 +166,7 @@ async def get_review(session: Reading, actor: Reader, review_id: int) -> ReviewO
     return await _review_out(session, await find_review(session, actor, review_id), utc_now())
 
 
-@reviews.post("/{review_id}/done", openapi_extra=_body(VerdictIn))
+@reviews.post("/{review_id}/done", openapi_extra=json_body(VerdictIn))
 async def post_done(request: Request, actor: Reviewer, review_id: int) -> ReviewOut:
     """Say of every entry in force whether it stays. What should change becomes a draft that somebody else approves."""
     asked = await read_json(request, VerdictIn)

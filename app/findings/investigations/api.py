@@ -27,7 +27,7 @@ from app.fleet.presence import presence_of
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
 from app.osquery.configuration import OPTIONS
 from app.problems import NotFound
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 
 router = APIRouter(tags=["investigations"])
 
@@ -122,18 +122,13 @@ class WholeInvestigationOut(InvestigationOut):
     """Of all that was asked and answered, as the audit log has it from the end on; docs/investigate.md has the form."""
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": False, "content": {"application/json": schema}}}
-
-
 @router.get("/investigation-queries", dependencies=[may(Permission.READ, heeds_roles=True)])
 async def list_questions(request: Request) -> list[QuestionOut]:
     """The reviewed queries that may be asked. There are no others."""
     return [_question_out(each) for each in _questions(request)]
 
 
-@router.post("/findings/{finding_id}/investigations", status_code=201, openapi_extra=_body(AskIn))
+@router.post("/findings/{finding_id}/investigations", status_code=201, openapi_extra=json_body(AskIn, required=False))
 async def post_investigation(request: Request, finding_id: UUID, actor: Asker) -> WholeInvestigationOut:
     """Ask the node behind a finding. It is asked when it polls next, for 24 hours."""
     asked = await read_json(request, AskIn)

@@ -23,7 +23,7 @@ from app.findings.triage.deciding import BULK_MAX, Decision, decide, decide_flee
 from app.findings.triage.similar import WORDS, Likeness
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import InvalidRequest
-from app.request_body import read_json
+from app.request_body import json_body, read_json
 
 findings = APIRouter(prefix="/findings")
 router = APIRouter(tags=["triage"])
@@ -129,12 +129,7 @@ class TimesOut(BaseModel):
     items: list[Times]
 
 
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"schema": model.model_json_schema(ref_template="#/components/schemas/{model}")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
-@findings.post("/bulk/state", openapi_extra=_body(BulkIn))
+@findings.post("/bulk/state", openapi_extra=json_body(BulkIn))
 async def post_bulk_state(request: Request, actor: Triager) -> BulkOut:
     """One decision on like findings: all of them or none. 409 names each that refuses."""
     asked = await read_json(request, BulkIn)
@@ -142,7 +137,7 @@ async def post_bulk_state(request: Request, actor: Triager) -> BulkOut:
     return BulkOut(bulk_id=bulk, findings=len(asked.finding_ids), state=asked.state)
 
 
-@findings.post("/{finding_id}/state", openapi_extra=_body(DecisionIn))
+@findings.post("/{finding_id}/state", openapi_extra=json_body(DecisionIn))
 async def post_state(request: Request, finding_id: UUID, actor: Triager) -> FindingOut:
     """Acknowledge, investigate, escalate, close or reopen it. A closing demands its checks."""
     asked = await read_json(request, DecisionIn)
@@ -150,7 +145,7 @@ async def post_state(request: Request, finding_id: UUID, actor: Triager) -> Find
     return await _shown(request, actor, finding_id)
 
 
-@findings.post("/{finding_id}/assignee", openapi_extra=_body(AssigneeIn))
+@findings.post("/{finding_id}/assignee", openapi_extra=json_body(AssigneeIn))
 async def post_assignee(request: Request, finding_id: UUID, actor: Triager) -> FindingOut:
     """Make it the work of an operator, or of nobody."""
     asked = await read_json(request, AssigneeIn)
@@ -158,7 +153,7 @@ async def post_assignee(request: Request, finding_id: UUID, actor: Triager) -> F
     return await _shown(request, actor, finding_id)
 
 
-@findings.post("/{finding_id}/comments", status_code=201, openapi_extra=_body(CommentIn))
+@findings.post("/{finding_id}/comments", status_code=201, openapi_extra=json_body(CommentIn))
 async def post_comment(request: Request, finding_id: UUID, actor: Triager) -> ChangeOut:
     """Say something of it, which stays."""
     asked = await read_json(request, CommentIn)
@@ -203,7 +198,7 @@ async def list_similar(
     return found
 
 
-@router.post("/fleet-findings/{fleet_finding_id}/state", openapi_extra=_body(DecisionIn))
+@router.post("/fleet-findings/{fleet_finding_id}/state", openapi_extra=json_body(DecisionIn))
 async def post_fleet_state(
     request: Request, fleet_finding_id: UUID, actor: Annotated[Actor, may(Permission.TRIAGE)]
 ) -> FleetDecisionOut:
