@@ -13,7 +13,7 @@ from rich.text import Text
 
 from app.baselines.yaml_file import LineFault
 from app.detection.evidence import counted
-from app.findings.terminal import STYLES, headline
+from app.findings.terminal import STYLES, headline, reaching, refuse_problem
 from app.problems import InvalidRequest
 
 if TYPE_CHECKING:
@@ -91,9 +91,11 @@ def _effect(effect: Json) -> list[RenderableType]:
     """What an approval would withdraw now."""
     if not effect["total"]:
         return [Text("An approval would withdraw no open finding.", style="dim")]
-    lines: list[RenderableType] = [
-        Text(f"An approval would withdraw {counted(effect['total'], 'open finding')}:", style="bold")
-    ]
+    return _findings(effect, f"An approval would withdraw {counted(effect['total'], 'open finding')}")
+
+
+def _findings(effect: Json, said: str) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(f"{said}{':' if effect['total'] else ''}", style="bold")]
     for each in effect["findings"][:_SHOWN_FINDINGS]:
         score = (f"{each['score']:>4} {each['severity']:<7}", STYLES[each["severity"]])
         lines.append(Text.assemble(score, f"{each['hostname']}: {headline(dict(each))} ({each['state']})"))
@@ -144,6 +146,14 @@ def applied_view(applied: Json) -> Text:
     return difference_lines(applied["differences"]).append(says, style="bold")
 
 
+def done_view(done: Json, role: str, platform: str) -> RenderableType:
+    """A version after what was just done to it; of an approval also what that closed."""
+    version = done.get("version", done) | {"role": role, "platform": platform}
+    closed = done.get("closed")
+    withdrawn = _findings(closed, f"Withdrew {counted(closed['total'], 'open finding')}") if closed else []
+    return Group(_version_panel(version), *withdrawn)
+
+
 def reviews_table(reviews: Sequence[Json]) -> Table:
     table = _table("review", "role", "platform", "state", "due", "asked for by", "reviewer", "outcome")
     for each in reviews:
@@ -177,12 +187,12 @@ def faults_text(path: Path, faults: Iterable[LineFault]) -> Text:
 
 def read_steps(client: "httpx.Client", path: str, asked: Json, shown_on: Console) -> dict[str, Any]:
     """What a proposal came to, with a bar on its way. Raises: InvalidRequest with what the server said."""
-    with Progress(console=shown_on, transient=True) as progress:
+    with reaching(client), Progress(console=shown_on, transient=True) as progress:
         task = progress.add_task("days of history", total=asked["days"])
         with client.stream("POST", path, json=dict(asked), timeout=_READ_SECONDS) as answer:
             if answer.is_error:
                 answer.read()
-                raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+            refuse_problem(client, answer)
             for line in answer.iter_lines():
                 step = json.loads(line)
                 if "problem" in step:
@@ -194,18 +204,11 @@ def read_steps(client: "httpx.Client", path: str, asked: Json, shown_on: Console
     raise InvalidRequest(f"{client.base_url} ended before it was done")
 
 
-def _detail(answer: "httpx.Response") -> str:
-    try:
-        return str(answer.json().get("detail"))
-    except ValueError:
-        return "no JSON: no Portbook?"
-
-
 def get_text(client: "httpx.Client", path: str) -> str:
     """Raises: InvalidRequest with what the server said."""
-    answer = client.get(path)
-    if answer.is_error:
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {_detail(answer)}")
+    with reaching(client):
+        answer = client.get(path)
+    refuse_problem(client, answer)
     return answer.text
 
 

@@ -2,7 +2,8 @@
 
 import json
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +60,44 @@ def answered(
 
     Raises: NotSignedIn, InvalidRequest.
     """
-    try:
+    with reaching(client):
         answer = client.request(method, path, params=params, content=content)
-    except httpx.HTTPError as error:
+    refuse_problem(client, answer)
+    document: dict[str, Any] = _document(client, answer)
+    return document
+
+
+@contextmanager
+def reaching(client: httpx.Client) -> Iterator[None]:
+    """Raises: InvalidRequest, a sentence where nobody answers."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
+
+
+def refuse_problem(client: httpx.Client, answer: httpx.Response) -> None:
+    """Raises: NotSignedIn, InvalidRequest with what the server said, and of which fields."""
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         raise NotSignedIn(f"{client.base_url} knows no such token; put one into PORTBOOK_TOKEN, or give --token")
+    if answer.is_error:
+        said = _problem_text(_document(client, answer))
+        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {said}")
+
+
+def _document(client: httpx.Client, answer: httpx.Response) -> Any:
     try:
-        document: dict[str, Any] = answer.json()
+        return answer.json()
     except ValueError:
         raise InvalidRequest(f"{client.base_url} answered {answer.status_code} without JSON: no Portbook?") from None
-    if answer.is_error:
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {document.get('detail')}")
-    return document
+
+
+def _problem_text(problem: dict[str, Any]) -> str:
+    """The sentence of a problem document; fields and faults that it does not speak of are added."""
+    detail, field = str(problem.get("detail")), problem.get("field")
+    faults = [each for each in problem.get("errors", []) if each["detail"] not in detail]
+    lines = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in faults)
+    return f"{detail}{f' [{field}]' if field and field not in detail else ''}{lines}"
 
 
 def panel(found: FindingJson) -> Panel:
