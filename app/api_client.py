@@ -67,13 +67,13 @@ def get_text(client: httpx.Client, path: str) -> str:
 def opened(client: httpx.Client, method: str, path: str, **asked: Any) -> Iterator[httpx.Response]:
     """An answer that is no problem, to be read as it comes. `asked`: what httpx takes.
 
-    Raises: NotSignedIn, InvalidRequest with what the server said.
+    Raises: NotSignedIn, InvalidRequest with what the server said, and of which fields.
     """
     try:
         with client.stream(method, path, **asked) as answer:
             _refuse_problem(client, answer)
             yield answer
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise InvalidRequest(f"no answer from {client.base_url}: {error}") from error
 
 
@@ -82,8 +82,16 @@ def _refuse_problem(client: httpx.Client, answer: httpx.Response) -> None:
         raise NotSignedIn(f"{client.base_url} knows no such token; put one into PORTBOOK_TOKEN, or give --token")
     if answer.is_error:
         answer.read()
-        document = _document(client, answer)
-        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {document.get('detail')}")
+        said = _problem_text(_document(client, answer))
+        raise InvalidRequest(f"{client.base_url} answered {answer.status_code}: {said}")
+
+
+def _problem_text(problem: Mapping[str, Any]) -> str:
+    """The sentence of a problem document; fields and faults that it does not speak of are added."""
+    detail, field = str(problem.get("detail")), problem.get("field")
+    faults = [each for each in problem.get("errors", []) if each["detail"] not in detail]
+    lines = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in faults)
+    return f"{detail}{f' [{field}]' if field and field not in detail else ''}{lines}"
 
 
 def _document(client: httpx.Client, answer: httpx.Response) -> Any:

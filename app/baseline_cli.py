@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.command_line import console, errors
 
 if TYPE_CHECKING:
@@ -14,13 +15,10 @@ if TYPE_CHECKING:
 
 baseline_app = typer.Typer(help="What is expected of a role, approved version by version.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
-AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON")]
 Platform = Annotated[Literal["windows", "macos"], typer.Argument(help="windows or macos")]
 File = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="as `portbook baseline export` writes it")]
-DEFAULT_URL = "https://localhost:8443"
+Version = Annotated[int, typer.Option(help="Its number")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the version")]
 REFUSED = 2
 
 
@@ -150,6 +148,72 @@ def baseline_apply(
     _show(found, as_json=as_json, shown=applied_view(found))
 
 
+@baseline_app.command("submit")
+def baseline_submit(
+    role: str,
+    platform: Platform,
+    version: Version,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a decision on a draft, by somebody who did not write it."""
+    with _client(url, token, ca_file) as client:
+        _act(client, (role, platform, version, "submit"), {}, as_json=as_json)
+
+
+@baseline_app.command("abandon")
+def baseline_abandon(
+    role: str,
+    platform: Platform,
+    version: Version,
+    reason: Reason,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give up a version that nobody has decided on."""
+    with _client(url, token, ca_file) as client:
+        _act(client, (role, platform, version, "abandon"), {"reason": reason}, as_json=as_json)
+
+
+@baseline_app.command("approve")
+def baseline_approve(
+    role: str,
+    platform: Platform,
+    version: Version,
+    reason: Reason,
+    in_force_from: Annotated[str | None, typer.Option(metavar="TIME", help="2026-12-01T08:00:00Z; now without")] = None,
+    override: Annotated[str | None, typer.Option(metavar="WHY", help="The only approver decides on own work")] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put what somebody else wrote in force, and say which open findings that withdrew."""
+    body = {"reason": reason, "in_force_from": in_force_from, "override_reason": override}
+    with _client(url, token, ca_file) as client:
+        _act(client, (role, platform, version, "approve"), body, as_json=as_json)
+
+
+@baseline_app.command("reject")
+def baseline_reject(
+    role: str,
+    platform: Platform,
+    version: Version,
+    reason: Reason,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say no to what somebody else wrote."""
+    with _client(url, token, ca_file) as client:
+        _act(client, (role, platform, version, "reject"), {"reason": reason}, as_json=as_json)
+
+
 @baseline_app.command("reviews")
 def baseline_reviews(
     state: Annotated[Literal["open", "overdue", "done"], typer.Option(help="open, overdue or done")] = "open",
@@ -198,6 +262,17 @@ def _version_path(client: "httpx.Client", role: str, platform: str, number: int 
     if number is None and newest is None:
         raise NotFound(f"{role} on {platform} has no version in force and none that waits; give --version")
     return f"/api/v1/baselines/{found['baseline_id']}/versions/{newest if number is None else number}"
+
+
+def _act(client: "httpx.Client", what: tuple[str, str, int, str], body: dict[str, Any], *, as_json: bool) -> None:
+    """`what`: role, platform, version, and the last part of the path."""
+    from app.api_client import post
+    from app.baselines.terminal import done_view
+
+    role, platform, version, verb = what
+    path = f"{_version_path(client, role, platform, version)}/{verb}"
+    done = post(client, path, body)
+    _show(done, as_json=as_json, shown=done_view(done, role, platform))
 
 
 def _send_file(client: "httpx.Client", file: Path, params: dict[str, Any]) -> dict[str, Any]:

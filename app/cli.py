@@ -14,6 +14,7 @@ from rich.text import Text
 
 from app.analysis.replay_cli import replay
 from app.analysis.software_cli import software_app
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.audit_cli import audit_app
 from app.baseline_cli import baseline_app
 from app.clock import utc_now
@@ -54,11 +55,6 @@ app.add_typer(baseline_app, name="baseline")
 app.add_typer(exception_app, name="exception")
 app.command()(replay)
 app.command()(investigate)
-
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
-DEFAULT_URL = "https://localhost:8443"
 
 
 def main() -> None:
@@ -185,7 +181,7 @@ def findings(
     severity: Annotated[list[str] | None, typer.Option(help="high, medium, low; several times")] = None,
     state: Annotated[list[str] | None, typer.Option(help="Several times; all open ones without it")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show findings with their evidence, heaviest first."""
     from app.api_client import api_client
@@ -205,7 +201,7 @@ def drift(
     url: Url = DEFAULT_URL,
     token: Token = "",
     ca_file: CaFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is new, what spreads and what is no longer seen, by role."""
     from app.analysis.drift.terminal import show_drift

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.clock import utc_now
 from app.command_line import console
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 exception_app = typer.Typer(help="Deviations that people accept for a time.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
-AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON")]
 ExceptionId = Annotated[str, typer.Argument(metavar="EXCEPTION", help="Its id")]
 Reason = Annotated[str, typer.Option(help="Why; kept, and shown to whoever decides or audits")]
 Need = Annotated[str, typer.Option("--business-need", help="What it is needed for")]
@@ -26,7 +23,6 @@ Control = Annotated[str, typer.Option("--compensating-control", help="What lesse
 Ticket = Annotated[str, typer.Option(help="Where else it is written down")]
 Days = Annotated[int, typer.Option(min=1, max=180, help="For so many days from now")]
 Override = Annotated[str | None, typer.Option(metavar="WHY", help="The only approver decides on an own request")]
-DEFAULT_URL = "https://localhost:8443"
 
 
 @exception_app.command("list")

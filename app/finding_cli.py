@@ -1,20 +1,15 @@
 """portbook finding: thin doors to triage over the API, in the name of the token's operator."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.command_line import console
 
 finding_app = typer.Typer(help="Look into one finding, and triage findings.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
 FindingId = Annotated[str, typer.Argument(metavar="FINDING", help="Its id, as `portbook findings` shows it")]
-AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON")]
-DEFAULT_URL = "https://localhost:8443"
 
 
 @finding_app.command("show")

@@ -1,18 +1,15 @@
 """portbook investigate: a thin door to app/findings/investigations."""
 
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.command_line import console, errors
 
 NOT_ANSWERED = 1
 
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
 Queries = Annotated[list[str] | None, typer.Option("--query", help="Ask only this one; several times")]
 
 
@@ -21,8 +18,8 @@ def investigate(
     query: Queries = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the node has answered; Ctrl-C stops the waiting")] = False,
     show: Annotated[bool, typer.Option("--show", help="Do not ask; show what was asked last")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The API's own JSON")] = False,
-    url: Url = "https://localhost:8443",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
     token: Token = "",
     ca_file: CaFile = None,
 ) -> None:

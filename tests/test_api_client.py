@@ -20,6 +20,16 @@ def test_a_refusal_says_what_the_server_said() -> None:
         get(client(422, {"detail": "limit: too large"}), "/api/v1/findings")
 
 
+def test_a_refusal_names_the_fields_that_its_sentence_does_not() -> None:
+    faults = [{"pointer": "ports", "detail": "is not from 1 to 65535"}, {"pointer": "path", "detail": "is missing"}]
+    several = {"detail": "two faults; path: is missing", "errors": faults}
+    with pytest.raises(InvalidRequest) as refused:
+        get(client(422, several), "/api/v1/findings")
+    assert refused.value.detail.endswith("422: two faults; path: is missing\n  ports: is not from 1 to 65535")
+    with pytest.raises(InvalidRequest, match=r"409: somebody was faster \[version\]$"):
+        get(client(409, {"detail": "somebody was faster", "field": "version"}), "/api/v1/findings")
+
+
 def test_a_server_that_is_away_is_one_sentence() -> None:
     def refuse(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("connection refused")

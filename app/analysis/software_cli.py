@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
+
 if TYPE_CHECKING:
     import httpx
 
 software_app = typer.Typer(help="The approved inventory of software.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(help="https://HOST:PORT of the server")]
-Token = Annotated[str, typer.Option(envvar="PORTBOOK_TOKEN", help="API token", show_default=False)]
-CaFile = Annotated[Path | None, typer.Option(help="PEM to trust; the server's own certificate")]
-AsJson = Annotated[bool, typer.Option("--json", help="The API's own JSON")]
 Number = Annotated[
     int | None, typer.Option("--import", help="Number of an earlier import; the list that holds without")
 ]
-DEFAULT_URL = "https://localhost:8443"
 REFUSED = 2
 _PAGE = 500
 

@@ -92,9 +92,11 @@ def _effect(effect: Json) -> list[RenderableType]:
     """What an approval would withdraw now."""
     if not effect["total"]:
         return [Text("An approval would withdraw no open finding.", style="dim")]
-    lines: list[RenderableType] = [
-        Text(f"An approval would withdraw {counted(effect['total'], 'open finding')}:", style="bold")
-    ]
+    return _findings(effect, f"An approval would withdraw {counted(effect['total'], 'open finding')}")
+
+
+def _findings(effect: Json, said: str) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(f"{said}{':' if effect['total'] else ''}", style="bold")]
     for each in effect["findings"][:_SHOWN_FINDINGS]:
         score = (f"{each['score']:>4} {each['severity']:<7}", STYLES[each["severity"]])
         lines.append(Text.assemble(score, f"{each['hostname']}: {headline(dict(each))} ({each['state']})"))
@@ -143,6 +145,14 @@ def applied_view(applied: Json) -> Text:
     draft = applied["draft"]
     says = f"\nversion {draft['number']} is a draft; submit it, and somebody else decides"
     return difference_lines(applied["differences"]).append(says, style="bold")
+
+
+def done_view(done: Json, role: str, platform: str) -> RenderableType:
+    """A version after what was just done to it; of an approval also what that closed."""
+    version = done.get("version", done) | {"role": role, "platform": platform}
+    closed = done.get("closed")
+    withdrawn = _findings(closed, f"Withdrew {counted(closed['total'], 'open finding')}") if closed else []
+    return Group(_version_panel(version), *withdrawn)
 
 
 def reviews_table(reviews: Sequence[Json]) -> Table:

@@ -18,6 +18,7 @@ from tests.baselines.people import BASELINES, Shop, a_shop, an_entry, created, o
 from tests.factories import Server, a_name
 
 DAYS = 20
+SEEN = ("--reason", "seen with the shop")
 
 
 class Bridge(httpx.BaseTransport):
@@ -43,16 +44,20 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(each, "_width", 220)
 
 
-async def run(server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
-    bridge = Bridge(server.api)
+async def run(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str, by: httpx.AsyncClient | None = None
+) -> Result:
+    bridge = Bridge(by or server.api)
     monkeypatch.setattr(
         api_client, "api_client", lambda *_: httpx.Client(transport=bridge, base_url=str(server.api.base_url))
     )
     return await asyncio.to_thread(CliRunner().invoke, baseline_app, arguments)
 
 
-async def shown(server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    result = await run(server, monkeypatch, *arguments)
+async def shown(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *arguments: str, by: httpx.AsyncClient | None = None
+) -> str:
+    result = await run(server, monkeypatch, *arguments, by=by)
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
 
@@ -105,6 +110,30 @@ async def test_what_an_approval_would_close_is_shown(server: Server, monkeypatch
     assert "An approval would withdraw 1 open finding:" in text
     assert "odd.exe connected out to tcp/4444 (open)" in text
     assert "wide: peers anywhere" in text
+
+
+async def test_a_version_is_submitted_and_decided_on_at_the_command_line(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await a_shop(server)
+    await shop.shows_odd(await shop.node())
+    await shop.draft(an_entry())
+    of = (shop.role, "windows", "--version")
+    assert "version 1 · submitted" in await shown(server, monkeypatch, "submit", *of, "1")
+    own = await run(server, monkeypatch, "approve", *of, "1", "--reason", "mine")
+    assert "answered 403" in str(own.exception)
+    blank = await run(server, monkeypatch, "approve", *of, "1", "--reason", " ", by=server.approver)
+    assert "reason must be one visible line" in str(blank.exception)
+    when = await run(server, monkeypatch, "approve", *of, "1", *SEEN, "--in-force-from", "soon", by=server.approver)
+    assert "in_force_from: " in str(when.exception)
+    text = await shown(server, monkeypatch, "approve", *of, "1", *SEEN, by=server.approver)
+    assert "version 1 · approved" in text
+    assert "Withdrew 1 open finding:" in text
+    assert "odd.exe connected out to tcp/4444" in text
+    await shop.draft()
+    assert "version 2 · abandoned" in await shown(server, monkeypatch, "abandon", *of, "2", "--reason", "too little")
+    await shop.submitted()
+    assert "version 3 · rejected" in await shown(server, monkeypatch, "reject", *of, "3", *SEEN, by=server.approver)
 
 
 async def test_reviews_are_listed_with_what_came_of_them(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
