@@ -111,25 +111,15 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Judge what web workers took in, and run queued backtests; as many of these as wanted may run beside them."""
     import asyncio
 
-    from app.analysis.backtest.run import work_queue
-    from app.analysis.worker import work
     from app.collection.packs import load_packs
     from app.collection.questions import load_questions
-    from app.detection.knobs import Knobs
-    from app.findings.investigations.tending import tend
+    from app.loops import judging
     from app.server_log import configure_log
 
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     configure_log(as_json=settings.log_json)
-    packs, questions, by_itself = load_packs(), load_questions(), settings.investigate_high
-    with_database(
-        settings,
-        lambda database: asyncio.gather(
-            work(database, Knobs()),
-            work_queue(database, packs),
-            tend(database, questions, investigate_high=by_itself),
-        ),
-    )
+    packs, questions = load_packs(), load_questions()
+    with_database(settings, lambda database: asyncio.gather(*judging(database, settings, packs, questions)))
 
 
 @app.command()

@@ -1,8 +1,7 @@
 """create_app(): settings → database → doors. The only module that sees everything."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +12,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
+from app import loops
 from app.access.administration import api as administration_api
 from app.access.api import may
 from app.access.auditor import api as audit_api
-from app.access.auditor.checking import check_daily
 from app.access.duties import Permission
 from app.access.me import api as me_api
 from app.access.openid.provider import Provider
@@ -28,23 +27,16 @@ from app.agent_api.door import AgentDoor
 from app.agent_api.routes import AgentsFirst
 from app.analysis import api as coverage_api
 from app.analysis.backtest import api as backtest_api
-from app.analysis.backtest.run import work_queue
 from app.analysis.drift import api as drift_api
-from app.analysis.retention import keep_days
-from app.analysis.worker import work
 from app.baselines import api as baselines_api
-from app.baselines.calendar import keep as keep_calendar
 from app.baselines.exceptions import api as exceptions_api
-from app.baselines.exceptions.calendar import keep as keep_exceptions
 from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
 from app.collection.questions import load_questions
 from app.database import Database, DataError
-from app.detection.knobs import Knobs
 from app.findings import api as findings_api
 from app.findings.investigations import api as investigations_api
-from app.findings.investigations.tending import tend
 from app.findings.investigations.waiting import Desk
 from app.findings.triage import api as triage_api
 from app.fleet import api as fleet_api
@@ -85,22 +77,12 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await keep_days(database, settings, utc_now())
-        await keep_exceptions(database, utc_now())
-        loops = [intake.run(), _keep_days_daily(database, settings), check_daily(database)]
-        loops.append(_keep_calendars_minutely(database))
-        tasks = [asyncio.create_task(each) for each in loops]
+        await loops.keep_now(database, settings)
+        beside = [intake.run(), *loops.keeping(database, settings)]
         if settings.analyse:
-            tasks.append(asyncio.create_task(work(database, Knobs())))
-            tasks.append(asyncio.create_task(work_queue(database, packs)))
-            tending = tend(database, questions, investigate_high=settings.investigate_high)
-            tasks.append(asyncio.create_task(tending))
-        yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)  # each may have something to put back
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks)
+            beside += loops.judging(database, settings, packs, questions)
+        async with loops.running(beside):
+            yield
         await database.close()
 
     app = AgentsFirst(
@@ -204,23 +186,3 @@ def _problem(status: int, document: dict[str, Any]) -> JSONResponse:
     if "retry_after_seconds" in document:
         headers["Retry-After"] = str(document["retry_after_seconds"])
     return JSONResponse(document | {"error": error}, status, headers, media_type="application/problem+json")
-
-
-async def _keep_days_daily(database: Database, settings: Settings) -> None:
-    while True:
-        await asyncio.sleep(timedelta(hours=1).total_seconds())
-        try:
-            await keep_days(database, settings, utc_now())
-        except Exception:
-            log.exception("days_not_kept")
-
-
-async def _keep_calendars_minutely(database: Database) -> None:
-    """Baselines that were approved for later, exceptions that end."""
-    while True:
-        await asyncio.sleep(timedelta(minutes=1).total_seconds())
-        for keep in (keep_calendar, keep_exceptions):
-            try:
-                await keep(database, utc_now())
-            except Exception:
-                log.exception("calendar_not_kept", calendar=keep.__module__)
