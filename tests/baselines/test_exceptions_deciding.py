@@ -32,6 +32,7 @@ from tests.baselines.excepting import (
     state_of_finding,
 )
 from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
+from tests.findings.found import CHECKS
 from tests.observations.stored import ask, node_of, tell
 
 YES = Decision("seen with its owners")
@@ -159,7 +160,8 @@ async def test_who_closed_a_finding_as_false_does_not_accept_it(server: Server, 
         [locked] = await lock_findings(session, [Finding.finding_id == found["finding_id"]])
         states = [State.OPEN, State.FALSE_POSITIVE, State.REOPENED]
         for before, after in pairwise(states):
-            change = StateChange(locked.finding_id, locked.node_id, before, after, "x", checks={"process": {}})
+            checks = CHECKS if after is State.FALSE_POSITIVE else None
+            change = StateChange(locked.finding_id, locked.node_id, before, after, "x", checks=checks)
             await change_states(session, ada, [change], utc_now())
     await refused(server, ada, await for_node(server, key, finding_id=found["finding_id"]))
     await refused(server, ada, await for_node(server, key))

@@ -1,5 +1,6 @@
 """Separation of duties holds against whoever writes SQL, and what was decided stays."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from app.clock import utc_now
 from app.database import Database, Table, migrate
 from tests.baselines.excepting import a_person, asked, granted
 from tests.factories import Server, a_node
+from tests.findings.found import CHECKS, a_finding
 from tests.observations.stored import ask, node_of, tell
 
 APPROVED = "decision = 'approved', decision_reason = 'fine', decided_at = requested_at"
@@ -85,14 +87,18 @@ async def test_who_is_disabled_or_lost_the_duty_decides_nothing(server: Server) 
 
 async def test_who_closed_the_finding_as_false_does_not_accept_it(server: Server) -> None:
     made, by = await for_a_node(server), await a_person(server.database, Duty.ANALYST, Duty.APPROVER)
+    finding = (await a_finding(server))["finding_id"]
     closing = """
-        WITH it AS (SELECT gen_random_uuid() AS id) INSERT INTO finding_changes
-          (finding_id, node_id, at, kind, operator_id, actor_name, to_state, reason, checks)
-        SELECT id, 1, now(), 'state', :by, 'x', 'false_positive', 'x', '{}' FROM it RETURNING finding_id
+        INSERT INTO finding_changes
+          (finding_id, node_id, at, kind, operator_id, actor_name, from_state, to_state, reason, checks)
+        VALUES (:finding, 1, now(), 'state', :by, 'x', 'open', 'false_positive', 'x', CAST(:checks AS jsonb))
     """
+    closed = "UPDATE findings SET state = 'false_positive', is_open = false WHERE finding_id = :finding"
     other = "jsonb_build_object('exception_id', CAST(:new AS text), 'finding_id', CAST(:finding AS text))"
     async with server.database.writing() as session:
-        finding = await session.scalar(text(closing), {"by": by.operator_id})
+        await session.execute(text(closed), {"finding": finding})
+        checks = json.dumps(CHECKS)
+        await session.execute(text(closing), {"finding": finding, "by": by.operator_id, "checks": checks})
         new = await session.scalar(text("SELECT gen_random_uuid()"))
         copy = f"SELECT (jsonb_populate_record(e, {other})).* FROM exceptions e WHERE exception_id = :id"
         insert = f"INSERT INTO exceptions {copy}"
