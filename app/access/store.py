@@ -43,6 +43,19 @@ async def read_operator(session: WriteSession, operator_id: int) -> Operator:
     return (await session.scalars(query.execution_options(populate_existing=True))).one()
 
 
+async def hold_active(session: WriteSession, operator_id: int) -> Operator | None:
+    """Who is not disabled, with duties that stay as they are until the transaction ends."""
+    query = select(Operator).where(Operator.operator_id == operator_id, Operator.disabled_at.is_(None))
+    return await session.scalar(query.with_for_update(read=True).execution_options(populate_existing=True))
+
+
+async def other_approvers(session: ReadSession, operator_id: int) -> Sequence[str]:
+    """Names of a few of the active operators who could decide in somebody's place."""
+    can = (Operator.disabled_at.is_(None), Operator.duties.contains(["approver"]))
+    query = select(Operator.name).where(*can, Operator.operator_id != operator_id)
+    return (await session.scalars(query.order_by(Operator.name).limit(5))).all()
+
+
 async def list_operators(session: ReadSession) -> Sequence[Operator]:
     return (await session.scalars(select(Operator).order_by(Operator.name))).all()
 

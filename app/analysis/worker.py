@@ -18,8 +18,7 @@ from app.analysis.starts.joins import Joined
 from app.analysis.surroundings import Asked, connection_in
 from app.baselines.exceptions.in_force import ExceptionsInForce
 from app.baselines.exceptions.judging import heed_exceptions
-from app.baselines.in_force import Seen as Expectable
-from app.baselines.in_force import expected
+from app.baselines.in_force import SeenInRole, expected
 from app.clock import utc_now
 from app.database import Database, WriteSession
 from app.detection.baseline import Expected
@@ -96,7 +95,7 @@ async def work(database: Database, defaults: Knobs) -> None:
             judged = await analyse_some(database, knobs, exceptions=exceptions)
         except Exception:
             log.exception("analysis_failed")
-            judged = await _analyse_one_by_one(database, knobs)
+            judged = await _analyse_one_by_one(database, knobs, exceptions)
         if not judged:
             await asyncio.sleep(IDLE_SECONDS)
 
@@ -112,9 +111,9 @@ async def _learn(database: Database) -> None:
         log.exception("nothing_learnt")
 
 
-async def _analyse_one_by_one(database: Database, knobs: KnobsInForce) -> int:
+async def _analyse_one_by_one(database: Database, knobs: KnobsInForce, exceptions: ExceptionsInForce) -> int:
     try:
-        judged = await analyse_some(database, knobs, limit=1)
+        judged = await analyse_some(database, knobs, limit=1, exceptions=exceptions)
     except Exception:
         FAILED.inc()
         log.exception("entry_not_judged")
@@ -218,7 +217,7 @@ async def _approved(session: WriteSession, sighted: Sequence[Sighted], asked: Se
     """What a baseline expected when it was seen; of what is judged again, also what is expected by now."""
     now = utc_now()
     seen = [
-        Expectable(
+        SeenInRole(
             each.fresh.role_id,
             Observed(each.behaviour, question.context.signer, question.context.peer_scope),
             (each.seen_at, now) if each.fresh.again else (each.seen_at,),

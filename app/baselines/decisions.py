@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.access.actor import Actor
+from app.access.approving import hold_approver
 from app.access.audit.actions import Action
-from app.access.duties import Duty
 from app.baselines import found, store
 from app.baselines.drafts import locked, note, still_newest
 from app.baselines.effects import Expectable, apply
 from app.baselines.models import BaselineVersion
 from app.baselines.reviews.schedule import plan
 from app.database import Database, WriteSession
-from app.problems import Conflict, Forbidden, InvalidRequest
+from app.problems import Conflict, InvalidRequest
 
 #: A version that comes into force later than this is a mistake.
 LATEST = timedelta(days=400)
@@ -43,11 +43,13 @@ async def approve(
     Raises: NotFound, Conflict when somebody was faster, Forbidden, InvalidRequest.
     """
     found.one_line("reason", decision.reason)
+    if decision.override_reason is not None:
+        found.one_line("override_reason", decision.override_reason)
     logged = found.denials_logged(database, actor, baseline_id, number)
     async with logged, database.writing() as session:
         named, version = await locked(session, actor, baseline_id, number)
         _is_submitted(version)
-        by = await _may_decide(session, actor, version, decision.override_reason)
+        by = await _hold_approver(session, actor, version, decision.override_reason)
         before = await still_newest(session, version)
         at = _in_force_from(decision.in_force_from, before, now)
         if before:
@@ -81,7 +83,7 @@ async def reject(
     async with logged, database.writing() as session:
         _, version = await locked(session, actor, baseline_id, number)
         _is_submitted(version)
-        by = await _may_decide(session, actor, version, None)
+        by = await _hold_approver(session, actor, version, None)
         values = {"state": "rejected", "decided_by": by, "decided_at": now, "decision_reason": reason}
         await store.update_version(session, baseline_id, number, **values)
         rejected = await found.version(session, baseline_id, number)
@@ -98,25 +100,10 @@ def _is_submitted(version: BaselineVersion) -> None:
         )
 
 
-async def _may_decide(session: WriteSession, actor: Actor, version: BaselineVersion, override: str | None) -> int:
-    """Raises: Forbidden, InvalidRequest for an override without need."""
-    by = found.operator_of(actor)
-    if not await store.has_duty(session, by, Duty.APPROVER):
-        raise Forbidden(f"{actor.name} has not the duty approver any more", field="decided_by")
-    own = by in {*version.editors, version.author_id, version.submitted_by}
-    others = await store.other_approvers(session, by)
-    if override is None:
-        if own:
-            way = "another approver decides" if others else "say why you decide on it yourself in override_reason"
-            raise Forbidden(f"{actor.name} wrote or submitted version {version.number}: {way}", field="decided_by")
-        return by
-    found.one_line("override_reason", override)
-    if others:
-        named = ", ".join(others[:5])
-        raise Forbidden(f"nobody decides on their own work while there is {named}", field="override_reason")
-    if not own:
-        raise InvalidRequest("this is not your own work: there is nothing to override", field="override_reason")
-    return by
+async def _hold_approver(session: WriteSession, actor: Actor, version: BaselineVersion, override: str | None) -> int:
+    """Raises: Forbidden, InvalidRequest."""
+    is_own = actor.operator_id in {*version.editors, version.author_id, version.submitted_by}
+    return await hold_approver(session, actor, is_own=is_own, override_reason=override)
 
 
 def _in_force_from(wanted: datetime | None, before: BaselineVersion | None, now: datetime) -> datetime:

@@ -1,12 +1,11 @@
 """Finds what a request names, or says that it is not there; an operator limited to some roles finds theirs only."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from app.access.actor import Actor
 from app.access.audit.actions import Action
-from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.deed import Deed
+from app.access.audit.record import denials_recorded
 from app.baselines import store
 from app.baselines.models import BaselineVersion
 from app.baselines.store import Named
@@ -69,14 +68,8 @@ def one_line(field: str, said: str) -> str:
     return said
 
 
-@asynccontextmanager
-async def denials_logged(database: Database, actor: Actor, baseline_id: int, number: int) -> AsyncIterator[None]:
-    """Who may not do what they asked for is in the audit log, although nothing of it was done."""
-    try:
-        yield
-    except Forbidden as denied:
-        of = ("baseline", str(baseline_id), str(number))
-        deed = Deed(Action.REQUEST_DENIED, *of, outcome=Outcome.DENIED, reason=denied.detail)
-        async with database.writing() as session:
-            record(session, actor, deed)
-        raise
+def denials_logged(
+    database: Database, actor: Actor, baseline_id: int, number: int
+) -> AbstractAsyncContextManager[None]:
+    deed = Deed(Action.REQUEST_DENIED, "baseline", str(baseline_id), str(number))
+    return denials_recorded(database, actor, deed)

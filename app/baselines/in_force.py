@@ -14,7 +14,7 @@ from app.detection.expectations import ANY_PROGRAM, Observed
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenInRole:
     """A behaviour on a node of a role, and the times at any of which an approval of it counts."""
 
     role_id: int
@@ -35,7 +35,7 @@ class _InForce:
         return any(self.since <= at and (self.until is None or at < self.until) for at in times)
 
 
-async def expected(session: ReadSession, seen: Sequence[Seen]) -> Mapping[Seen, Expected]:
+async def expected(session: ReadSession, seen: Sequence[SeenInRole]) -> Mapping[SeenInRole, Expected]:
     """Those that are expected, with who approved them. One statement, which reads entries on these programs only."""
     if not seen:
         return {}
@@ -60,11 +60,11 @@ def _in_force(rows: Sequence[Any], platform: Platform) -> _InForce:
     return _InForce(baseline, first.role, first.number, first.approver, first.in_force_from, first.superseded_at)
 
 
-def _expected(seen: Seen, versions: Mapping[tuple[int, str], Sequence[_InForce]]) -> Expected | None:
+def _expected(seen: SeenInRole, versions: Mapping[tuple[int, str], Sequence[_InForce]]) -> Expected | None:
     return next(_covering(seen, versions), None)
 
 
-def _covering(seen: Seen, versions: Mapping[tuple[int, str], Sequence[_InForce]]) -> Iterator[Expected]:
+def _covering(seen: SeenInRole, versions: Mapping[tuple[int, str], Sequence[_InForce]]) -> Iterator[Expected]:
     platform = seen.observed.behaviour.program.platform.value
     for each in versions.get((seen.role_id, platform), ()):
         entry = each.baseline.find(seen.observed) if each.was(seen.times) else None

@@ -200,19 +200,6 @@ async def names_of(session: ReadSession, operator_ids: Collection[int | None]) -
     return {operator_id: name for operator_id, name in await session.execute(query)}  # noqa: C416
 
 
-async def has_duty(session: WriteSession, operator_id: int, duty: str) -> bool:
-    """Whether the operator is active and has the duty, and keeps both until this transaction ends."""
-    query = select(Operator.duties).where(Operator.operator_id == operator_id, Operator.disabled_at.is_(None))
-    return duty in (await session.scalar(query.with_for_update(read=True)) or ())
-
-
-async def other_approvers(session: ReadSession, operator_id: int) -> Sequence[str]:
-    """Names of the active operators who may decide beside this one."""
-    can = (Operator.disabled_at.is_(None), Operator.duties.contains(["approver"]))
-    query = select(Operator.name).where(*can, Operator.operator_id != operator_id)
-    return (await session.scalars(query.order_by(Operator.name))).all()
-
-
 async def open_findings(
     session: ReadSession, role_id: int, platform: str, programs: Collection[str] | None
 ) -> Sequence[Covered]:

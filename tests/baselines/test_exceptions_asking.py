@@ -8,9 +8,10 @@ import pytest
 
 from app.access.actor import Actor, AuthMethod, os_account
 from app.access.duties import Duty
-from app.baselines.exceptions.asking import NODES_MAX, TEXT_MAX, Wanted, renew, request
+from app.baselines.exceptions.asking import NODES_MAX, Wanted, renew, request
 from app.baselines.exceptions.deciding import Decision, reject, revoke
 from app.baselines.exceptions.states import LONGEST
+from app.baselines.found import TEXT_MAX
 from app.clock import utc_now
 from app.database import Database
 from app.detection.addresses import PeerScope

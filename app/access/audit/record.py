@@ -10,7 +10,7 @@ from app.access.audit.deed import Deed, Outcome
 from app.access.audit.line import line_of
 from app.clock import utc_now
 from app.database import Database, WriteSession
-from app.problems import Problem
+from app.problems import Forbidden, Problem
 
 
 def record(session: WriteSession, actor: Actor, deed: Deed) -> None:
@@ -26,6 +26,16 @@ async def record_alone(database: Database, actor: Actor, deed: Deed) -> None:
     """Log what changes nothing, or what was committed in pieces."""
     async with database.writing() as session:
         record(session, actor, deed)
+
+
+@asynccontextmanager
+async def denials_recorded(database: Database, actor: Actor, deed: Deed) -> AsyncIterator[None]:
+    """Log that somebody may not do what the block tries, although nothing of it was done."""
+    try:
+        yield
+    except Forbidden as denied:
+        await record_alone(database, actor, replace(deed, outcome=Outcome.DENIED, reason=denied.detail))
+        raise
 
 
 @asynccontextmanager

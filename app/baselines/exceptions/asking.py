@@ -17,6 +17,7 @@ from app.baselines.exceptions.covering import shown_in
 from app.baselines.exceptions.in_force import in_force
 from app.baselines.exceptions.models import RequestedException
 from app.baselines.exceptions.states import LONGEST, Risk, state_of
+from app.baselines.found import TEXT_MAX
 from app.database import Database, ReadSession, WriteSession
 from app.detection.expectations import Expectation, breadth, faults
 from app.detection.knob_rules import is_line
@@ -24,7 +25,6 @@ from app.findings.store import find_finding
 from app.fleet.store import get_nodes
 from app.problems import Conflict, Forbidden, InvalidRequest, NotFound
 
-TEXT_MAX = 1_000  #: characters of a reason
 TICKET_MAX = 200
 NODES_MAX = 100
 LAST_NODE = 2**63 - 1  #: that a column can hold

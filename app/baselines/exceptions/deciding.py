@@ -7,21 +7,22 @@ from datetime import datetime
 from uuid import UUID
 
 from app.access.actor import Actor
+from app.access.approving import hold_approver, hold_duty
 from app.access.audit.actions import Action
-from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.deed import Deed
+from app.access.audit.record import denials_recorded, record
 from app.access.duties import Duty
 from app.baselines.exceptions import store
-from app.baselines.exceptions.asking import TEXT_MAX, asked_sha256
+from app.baselines.exceptions.asking import asked_sha256
 from app.baselines.exceptions.covering import LetGo, cover, coverable, let_go, named
 from app.baselines.exceptions.models import RequestedException
 from app.baselines.exceptions.states import ExceptionState, state_of
 from app.baselines.exceptions.store import Candidate
+from app.baselines.found import one_line
 from app.database import Database, WriteSession
-from app.detection.knob_rules import is_line
 from app.findings.states import State
 from app.findings.turns.store import hold_judging
-from app.problems import Conflict, Forbidden, InvalidRequest, NotFound
+from app.problems import Conflict, Forbidden, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Decision:
     def check(self) -> None:
         """Raises: InvalidRequest, naming the field."""
         for name, text in (("reason", self.reason), ("override_reason", self.override_reason)):
-            if text is not None and not is_line(text, TEXT_MAX):
-                raise InvalidRequest(f"{name} must be one visible line of at most {TEXT_MAX:,} characters", field=name)
+            if text is not None:
+                one_line(name, text)
 
 
 Covered = list[tuple[Candidate, State]]
@@ -50,7 +51,7 @@ async def approve(database: Database, actor: Actor, exception_id: UUID, decision
     async with _deciding(database, actor, exception_id) as session:
         await hold_judging(session)
         one = await _lock_pending(session, actor, exception_id, now)
-        await _may_decide(session, actor, one, decision)
+        await _hold_approver(session, actor, one, decision)
         found = await coverable(session, one, now)
         await _closed_none(session, actor, one, decision, [each[0].finding_id for each in found])
         await _decide(session, actor, one, "approved", decision, now)
@@ -62,7 +63,7 @@ async def reject(database: Database, actor: Actor, exception_id: UUID, decision:
     decision.check()
     async with _deciding(database, actor, exception_id) as session:
         one = await _lock_pending(session, actor, exception_id, now)
-        await _may_decide(session, actor, one, decision)
+        await _hold_approver(session, actor, one, decision)
         await _decide(session, actor, one, "rejected", decision, now)
 
 
@@ -94,16 +95,9 @@ async def revoke(
 @asynccontextmanager
 async def _deciding(database: Database, actor: Actor, exception_id: UUID) -> AsyncIterator[WriteSession]:
     """A transaction; a refusal for separation of duties goes into the audit log by one of its own."""
-    try:
-        async with database.writing() as session:
-            yield session
-    except Forbidden as refused:
-        deed = Deed(
-            Action.EXCEPTION_DECIDED, "exception", str(exception_id), outcome=Outcome.DENIED, reason=refused.detail
-        )
-        async with database.writing() as session:
-            record(session, actor, deed)
-        raise
+    tried = Deed(Action.EXCEPTION_DECIDED, "exception", str(exception_id))
+    async with denials_recorded(database, actor, tried), database.writing() as session:
+        yield session
 
 
 async def _lock(session: WriteSession, actor: Actor, exception_id: UUID) -> RequestedException:
@@ -127,18 +121,10 @@ async def _lock_pending(session: WriteSession, actor: Actor, exception_id: UUID,
     return one
 
 
-async def _may_decide(session: WriteSession, actor: Actor, one: RequestedException, decision: Decision) -> None:
-    """Raises: Forbidden, InvalidRequest. The database refuses the same by itself."""
-    await _is_operator(session, actor, approver=True)
-    assert actor.operator_id is not None
-    if one.requested_by != actor.operator_id:
-        if decision.override_reason is not None:
-            raise InvalidRequest("you did not ask for it, so there is nothing to override", field="override_reason")
-        return
-    if decision.override_reason is None:
-        raise Forbidden("you asked for it, so another approver must decide", field="decided_by")
-    if others := await store.other_approvers(session, actor.operator_id):
-        raise Forbidden(f"{', '.join(others)} can decide; no override is needed", field="override_reason")
+async def _hold_approver(session: WriteSession, actor: Actor, one: RequestedException, decision: Decision) -> None:
+    """Raises: Forbidden, InvalidRequest."""
+    is_own = one.requested_by == actor.operator_id
+    await hold_approver(session, actor, is_own=is_own, override_reason=decision.override_reason)
 
 
 async def _closed_none(
@@ -153,20 +139,11 @@ async def _closed_none(
         raise Forbidden(said, field="decided_by")
 
 
-async def _is_operator(session: WriteSession, actor: Actor, *, approver: bool) -> None:
-    """By the duties of this moment, whatever the token said. Raises: Forbidden."""
-    found = await store.lock_operator(session, actor.operator_id) if actor.operator_id is not None else None
-    if found is None:
-        raise Forbidden("only an active operator decides; no program and no account does", field="decided_by")
-    if approver and Duty.APPROVER not in found.duties:
-        raise Forbidden(f"{found.name} has not the duty approver", field="decided_by")
-
-
 async def _may_revoke(session: WriteSession, actor: Actor, one: RequestedException, *, own: bool) -> None:
     """Raises: Forbidden."""
     if own and one.requested_by != actor.operator_id:
         raise Forbidden("you did not ask for it; an approver can revoke it", field="requested_by")
-    await _is_operator(session, actor, approver=not own)
+    await hold_duty(session, actor, None if own else Duty.APPROVER)
 
 
 async def _decide(

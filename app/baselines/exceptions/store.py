@@ -116,20 +116,6 @@ async def set_values(session: WriteSession, exception_id: UUID, **values: object
     await session.execute(update(one).where(one.exception_id == exception_id).values(**values))
 
 
-async def lock_operator(session: WriteSession, operator_id: int) -> Operator | None:
-    """An active operator, whose duties stay as they are until this transaction ends."""
-    query = select(Operator).where(Operator.operator_id == operator_id, Operator.disabled_at.is_(None))
-    return await session.scalar(query.with_for_update(read=True).execution_options(populate_existing=True))
-
-
-async def other_approvers(session: ReadSession, operator_id: int) -> Sequence[str]:
-    """A few of the active operators who could decide in somebody's place."""
-    query = select(Operator.name).where(
-        Operator.operator_id != operator_id, Operator.disabled_at.is_(None), Operator.duties.contains([_DUTY])
-    )
-    return (await session.scalars(query.order_by(Operator.name).limit(3))).all()
-
-
 async def closed_as_false(session: ReadSession, operator_id: int, findings: Collection[UUID]) -> UUID | None:
     """One of the findings that an operator closed as a false positive at some time."""
     query = select(FindingChange.finding_id).where(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.access.actor import Actor
+from app.access.approving import hold_duty
 from app.access.audit.actions import Action
 from app.access.audit.deed import Deed
 from app.access.audit.record import record
@@ -22,7 +23,7 @@ from app.baselines.reviews.store import Listed
 from app.baselines.store import Named
 from app.database import Database, ReadSession, WriteSession
 from app.detection.evidence import counted
-from app.problems import Conflict, Forbidden, InvalidRequest, NotFound
+from app.problems import Conflict, InvalidRequest, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,6 @@ async def find_review(session: ReadSession, actor: Actor, review_id: int) -> Lis
 
 async def do(database: Database, actor: Actor, review_id: int, verdict: Verdict, now: datetime) -> Listed:
     """Raises: NotFound, Conflict when it is done or the version is not in force, Forbidden, InvalidRequest."""
-    reviewer = found.operator_of(actor)
     if verdict.notes:
         found.one_line("notes", verdict.notes)
     async with database.writing() as session:
@@ -55,8 +55,7 @@ async def do(database: Database, actor: Actor, review_id: int, verdict: Verdict,
         review, of, _ = await find_review(session, actor, review_id)
         if review.reviewed_at:
             raise Conflict(f"review {review_id} was done already", field="review_id")
-        if not await baselines.has_duty(session, reviewer, Duty.REVIEWER):
-            raise Forbidden(f"{actor.name} has not the duty reviewer any more", field="reviewer")
+        reviewer = await hold_duty(session, actor, Duty.REVIEWER, field="reviewer")
         named = await found.baseline(session, actor, of.baseline_id)
         await _is_in_force(session, named, verdict.version, now)
         known = await _ids(session, named, verdict.version)
