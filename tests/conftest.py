@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -33,6 +34,9 @@ hypothesis.settings.register_profile(
     "house", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("house")
+
+#: Plain, so that a failure is not first painted with all its local variables, which takes minutes.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 #: Passwords by the hundred; what one shall cost is a test of its own.
 passwords._argon2 = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1),))
