@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from app.access.actor import Actor
@@ -54,7 +54,9 @@ async def list_events(database: Database, actor: Actor, wanted: Wanted, limit: i
 
 
 def events_table(events: Sequence[AuditEvent]) -> Table:
-    table = Table("", "done (UTC)", "by", "what", "to what", "why", box=SIMPLE_HEAD)
+    table = Table("", Column("done (UTC)", min_width=10), box=SIMPLE_HEAD)
+    for header in ("by", "what", "to what", "why"):
+        table.add_column(header, overflow="fold")
     for each in events:
         said = read_line(each.line.encode())
         outcome = "" if each.outcome == Outcome.SUCCESS else f" {each.outcome}"
