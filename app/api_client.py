@@ -12,6 +12,7 @@ import httpx
 from app.problems import InvalidRequest, NotSignedIn
 
 TIMEOUT_SECONDS = 30.0
+SHOWN_FAULTS = 10
 
 
 def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
@@ -87,11 +88,14 @@ def _refuse_problem(client: httpx.Client, answer: httpx.Response) -> None:
 
 
 def _problem_text(problem: Mapping[str, Any]) -> str:
-    """The sentence of a problem document; fields and faults that it does not speak of are added."""
-    detail, field = str(problem.get("detail")), problem.get("field")
-    faults = [each for each in problem.get("errors", []) if each["detail"] not in detail]
-    lines = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in faults)
-    return f"{detail}{f' [{field}]' if field and field not in detail else ''}{lines}"
+    """The sentence of a problem document with its field, or several faults, each in a line."""
+    detail, field, errors = str(problem.get("detail")), problem.get("field"), problem.get("errors", [])
+    if len(errors) > 1:
+        lines = [f"{each['pointer']}: {each['detail']}" for each in errors[:SHOWN_FAULTS]]
+        more = [f"and {len(errors) - SHOWN_FAULTS} more"] if len(errors) > SHOWN_FAULTS else []
+        return "\n  ".join([f"{len(errors)} faults", *lines, *more])
+    is_named = not field or detail.startswith(field) or f"{field}:" in detail
+    return detail if is_named else f"{detail} [{field}]"
 
 
 def _document(client: httpx.Client, answer: httpx.Response) -> Any:

@@ -82,7 +82,7 @@ def audit_list(
 ) -> None:
     """Show events, newest first."""
     from app.access.audit.actions import Action
-    from app.access.auditor.listing import Wanted, events_table, list_events
+    from app.access.auditor.listing import Wanted, events_view, list_events
 
     if action is not None and action not in set(Action):
         raise typer.BadParameter(f"{action!r} is none of {', '.join(Action)}", param_hint="--action")
@@ -92,7 +92,7 @@ def audit_list(
     if as_json:
         print("\n".join(each.line for each in found))  # noqa: T201
     else:
-        console.print(events_table(found) if found else "no such event")
+        console.print(events_view(found) if found else "no such event")
 
 
 def _show(verdict: "Verdict", *, as_json: bool) -> None:

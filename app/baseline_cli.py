@@ -117,7 +117,7 @@ def baseline_diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what a file would change, or what one version expects otherwise than another."""
-    from app.baselines.terminal import difference_lines
+    from app.baselines.terminal import differences_view
 
     with _client(url, token, ca_file) as client:
         if platform is None:
@@ -127,7 +127,7 @@ def baseline_diff(
         else:
             path = f"/api/v1/baselines/{_baseline(client, first, platform)['baseline_id']}/diff"
             found = _get(client, path, before=before, after=after)
-    _show(found, as_json=as_json, shown=difference_lines(found))
+    _show(found, as_json=as_json, shown=differences_view(found))
 
 
 @baseline_app.command("apply")

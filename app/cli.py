@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from app.analysis.replay_cli import replay
@@ -18,7 +17,7 @@ from app.api_options import DEFAULT_URL, AsJson, CaFile, Token, Url
 from app.audit_cli import audit_app
 from app.baseline_cli import baseline_app
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, account, console, errors, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, errors, listing, settings_with, with_database
 from app.exception_cli import exception_app
 from app.finding_cli import finding_app
 from app.flows_cli import flows_app
@@ -308,7 +307,7 @@ def secret_list(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> N
     from app.fleet.secrets import list_secrets
 
     rows = with_database(settings_with(data_dir=data_dir, database_url=database_url), list_secrets)
-    table = Table("name", "role", "nodes", "quota", "expires", "last used", "revoked")
+    table = listing("name", "role", "nodes", "quota", "expires", "last used", "revoked")
     for secret, role in rows:
         times = (secret.expires_at, secret.last_used_at, secret.revoked_at)
         shown = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in times]

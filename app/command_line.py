@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 if TYPE_CHECKING:
     from app.access.actor import Actor
@@ -19,6 +20,14 @@ errors = Console(stderr=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded Postgres and the certificate")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="postgresql+psycopg://… instead of the embedded Postgres")]
+
+
+def listing(*headers: str) -> Table:
+    """A table that folds what is long: names and ids are to be copied, so none is cut."""
+    table = Table()
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
 
 
 def settings_with(**given: object) -> "Settings":

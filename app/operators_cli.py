@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, account, console, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, listing, settings_with, with_database
 
 if TYPE_CHECKING:
     from app.access.operators import Listed
@@ -154,7 +154,7 @@ def token_list(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> No
     from app.access.tokens import list_tokens
 
     found = _on_database(data_dir, database_url, list_tokens)
-    table = Table("name", "acts for", "scope", "expires", "last used", "revoked")
+    table = listing("name", "acts for", "scope", "expires", "last used", "revoked")
     for token, operator in found:
         times = (token.expires_at, token.last_used_at, token.revoked_at)
         table.add_row(token.name, operator or "", ", ".join(token.scope), *map(_minute, times))
@@ -191,7 +191,7 @@ def _tell(password: str | None, file: Path | None, done: str) -> None:
 
 
 def _operators_table(found: "list[Listed]") -> Table:
-    table = Table("name", "duties", "roles", "password of", "locked until", "disabled")
+    table = listing("name", "duties", "roles", "password of", "locked until", "disabled")
     for each in found:
         operator = each.operator
         roles = "every one" if each.roles is None else ", ".join(each.roles)

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from app.clock import utc_now
-from app.command_line import DatabaseUrl, DataDir, account, console, settings_with, with_database
+from app.command_line import DatabaseUrl, DataDir, account, console, listing, settings_with, with_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +20,8 @@ role_app = typer.Typer(help="What nodes are for; knobs and baselines are by role
 @role_app.command("list")
 def role_list(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Show roles with the number of their nodes by platform."""
-    from rich.table import Table
-
     found = with_database(settings_with(data_dir=data_dir, database_url=database_url), _count)
-    table = Table("role", "platform", "nodes")
+    table = listing("role", "platform", "nodes")
     for role, platform, nodes in found:
         table.add_row(Text(role), platform or "", str(nodes))
     console.print(table)

@@ -20,12 +20,15 @@ def test_a_refusal_says_what_the_server_said() -> None:
         get(client(422, {"detail": "limit: too large"}), "/api/v1/findings")
 
 
-def test_a_refusal_names_the_fields_that_its_sentence_does_not() -> None:
-    faults = [{"pointer": "ports", "detail": "is not from 1 to 65535"}, {"pointer": "path", "detail": "is missing"}]
-    several = {"detail": "two faults; path: is missing", "errors": faults}
+def test_a_refusal_names_the_field_and_each_of_several_faults() -> None:
+    faults = [{"pointer": f"ports/{number}", "detail": "is no port"} for number in range(12)]
     with pytest.raises(InvalidRequest) as refused:
-        get(client(422, several), "/api/v1/findings")
-    assert refused.value.detail.endswith("422: two faults; path: is missing\n  ports: is not from 1 to 65535")
+        get(client(422, {"detail": "ports/0: is no port, and 11 more", "errors": faults}), "/api/v1/findings")
+    head, first, *_, last = refused.value.detail.splitlines()
+    assert head.endswith("422: 12 faults")
+    assert (first, last) == ("  ports/0: is no port", "  and 2 more")
+    with pytest.raises(InvalidRequest, match=r"422: visible text only \[text\]$"):
+        get(client(422, {"detail": "visible text only", "field": "text"}), "/api/v1/findings")
     with pytest.raises(InvalidRequest, match=r"409: somebody was faster \[version\]$"):
         get(client(409, {"detail": "somebody was faster", "field": "version"}), "/api/v1/findings")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress import Progress
 from rich.table import Table
@@ -33,20 +34,30 @@ _READ_SECONDS = 600.0
 
 
 def baselines_table(baselines: Sequence[Json]) -> Table:
-    table = _table("role", "platform", "in force", "entries", "since", "approved by", "waiting", "next review")
+    table = _table("role and platform", "in force", "waiting", "next review")
     for each in baselines:
-        there = each["in_force"]
-        cells = ("none", "", "", "") if there is None else (
-            f"version {there['number']}", f"{there['entries']:,}", _day(there["in_force_from"]), _decider(there)
-        )  # fmt: skip
-        waiting = ", ".join(f"{version['number']} {version['state']}" for version in each["waiting"])
-        texts = (each["role"], each["platform"], *cells, waiting, _day(each["next_review_due"]))
+        of = f"{each['role']} {each['platform']}"
+        texts = (of, _in_force(each["in_force"]), _waiting(each["waiting"]), _day(each["next_review_due"]))
         table.add_row(*map(Text, texts))
     return table
 
 
+def _in_force(version: Json | None) -> str:
+    if version is None:
+        return "none"
+    number, entries = f"version {version['number']}", counted(version["entries"], "entry", "entries")
+    return f"{number} since {_day(version['in_force_from'])}, {entries}, approved by {_decider(version)}"
+
+
+def _waiting(versions: Sequence[Json]) -> str:
+    states: dict[str, list[str]] = {}
+    for each in versions:
+        states.setdefault(each["state"], []).append(str(each["number"]))
+    return "; ".join(f"{state} {', '.join(numbers)}" for state, numbers in states.items())
+
+
 def version_view(version: Json, effect: Json | None) -> RenderableType:
-    parts: list[RenderableType] = [_version_panel(version), entries_table(version["whole"])]
+    parts: list[RenderableType] = [_version_panel(version), entries_list(version["whole"])]
     if effect is not None:
         parts += _effect(effect)
     return Group(*parts)
@@ -75,17 +86,27 @@ def _version_panel(version: Json) -> Panel:
     return Panel(fields, title=title, title_align="left", border_style=style)
 
 
-def entries_table(entries: Sequence[Json]) -> RenderableType:
+def entries_list(entries: Sequence[Json]) -> RenderableType:
+    """Each with what it expects, and under it why: as readable at 80 columns as at 200."""
     if not entries:
         return Text("no entries: nothing is expected", style="dim")
-    table = _table("expected", "justification", "owner", "since", "why proposed, and what is wide")
-    for each in entries:
-        wide = [Text(f"wide: {sentence}", style="yellow") for sentence in each["wide"]]
-        why = Group(*([Text(each["why"], style="dim")] if each["why"] else []), *wide)
-        justified = Text(each["justification"]) if each["justification"] else Text("missing", style="red")
-        owner = Text(each["owner"]) if each["owner"] else Text("missing", style="red")
-        table.add_row(Text(each["words"]), justified, owner, Text(_day(each["added_at"])), why)
-    return table
+    return Group(*(_entry(each) for each in entries))
+
+
+def _entry(entry: Json) -> RenderableType:
+    lines = [
+        Text.assemble(
+            _or_missing(entry["justification"], "no justification"), "; ",
+            _or_missing(entry["owner"], "no owner", "owner "), (f"; since {_day(entry['added_at'])}", "dim"),
+        ),
+        *([Text(entry["why"], style="dim")] if entry["why"] else []),
+        *(Text(f"wide: {sentence}", style="yellow") for sentence in entry["wide"]),
+    ]  # fmt: skip
+    return Group(Text(entry["words"], style="bold"), Padding(Group(*lines), (0, 0, 0, 2)))
+
+
+def _or_missing(said: str, missing: str, before: str = "") -> Text:
+    return Text(f"{before}{said}") if said else Text(missing, style="red")
 
 
 def _effect(effect: Json) -> list[RenderableType]:
@@ -114,37 +135,39 @@ def proposed_view(proposed: Json) -> RenderableType:
     if proposed["flagged"]:
         text = f"{counted(proposed['flagged'], 'entry has', 'entries have')} open findings: look at them first."
         parts.append(Text(text, style="yellow"))
-    if proposed["left_out"]:
-        parts.append(_left_out(proposed))
-    return Group(*parts)
+    parts += [_left_out(proposed)] if proposed["left_out"] else []
+    return Group(*parts, Text("\nNow justify each entry: `portbook baseline export`, edit, `apply`; then `submit`."))
 
 
-def _left_out(proposed: Json) -> Table:
-    table = _table("left out", "path", "because")
-    table.title = f"Left out: {proposed['left_out_total']:,}"
-    table.title_justify = "left"
+def _left_out(proposed: Json) -> RenderableType:
+    """By reason, for there are few of them."""
+    reasons: dict[str, list[str]] = {}
     for each in proposed["left_out"]:
-        table.add_row(Text(each["behaviour"]), Text(each["path"]), Text(each["because"]))
-    return table
+        reasons.setdefault(each["because"], []).append(each["behaviour"])
+    lines: list[RenderableType] = [Text(f"\nLeft out: {proposed['left_out_total']:,}", style="bold")]
+    for because, behaviours in reasons.items():
+        lines += [Text(f"{because}:"), Padding(Text(", ".join(behaviours), style="dim"), (0, 0, 0, 2))]
+    return Group(*lines)
 
 
-def difference_lines(differences: Sequence[Json]) -> Text:
+def differences_view(differences: Sequence[Json]) -> RenderableType:
     if not differences:
         return Text("nothing differs")
-    lines = Text()
+    lines = Table.grid(padding=(0, 1, 0, 0))
+    lines.add_column()
+    lines.add_column(overflow="fold")
     for each in differences:
         sign, style = SIGNS[each["kind"]]
-        lines.append(f"{sign} {each['words']}\n", style=style)
-    lines.rstrip()
+        lines.add_row(Text(sign, style=style), Text(each["words"], style=style))
     return lines
 
 
-def applied_view(applied: Json) -> Text:
+def applied_view(applied: Json) -> RenderableType:
     if applied["draft"] is None:
         return Text("nothing differs from what is approved; nothing was proposed")
     draft = applied["draft"]
-    says = f"\nversion {draft['number']} is a draft; submit it, and somebody else decides"
-    return difference_lines(applied["differences"]).append(says, style="bold")
+    says = f"version {draft['number']} is a draft; submit it, and somebody else decides"
+    return Group(differences_view(applied["differences"]), Text(says, style="bold"))
 
 
 def done_view(done: Json, role: str, platform: str) -> RenderableType:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ async def test_the_first_start_shows_the_admins_password_once(empty: Database, m
     """All of `portbook serve` but the serving itself."""
     url = empty.engine.url.render_as_string(hide_password=False)
     monkeypatch.setattr("app.serving_command.serve", _no_server)
+    monkeypatch.setattr("app.serving_command.ended_by_signal", nullcontext)  # only a main thread hears signals
     first, second = [
         (await typed("serve", "--database-url", url, "--port", "0", "--plain-http")).output for _ in range(2)
     ]

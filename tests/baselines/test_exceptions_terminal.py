@@ -87,7 +87,14 @@ def sent(asked: list[httpx.Request]) -> tuple[str, dict[str, Any]]:
 def test_the_list_shows_what_is_wide_and_where_one_person_decided(asked: list[httpx.Request]) -> None:
     said = run("list", "--state", "active", "--ending", "14")
     assert dict(asked[-1].url.params) == {"state": "active", "expiring_within_days": "14", "limit": "50"}
-    for part in ("pending", "active", "WIDE: peers anywhere", "OVERRIDE: one person", "ada, bob", "There are more"):
+    for part in (
+        "pending",
+        "active",
+        "WIDE: peers anywhere",
+        "OVERRIDE: one person",
+        "ada, decided by bob",
+        "There are more",
+    ):
         assert part in said
 
 
@@ -132,8 +139,8 @@ def test_what_to_cover_must_be_said() -> None:
         (("approve", "9b1d", "--reason", "ok", "--override", "alone"), "/9b1d/approve",
          {"reason": "ok", "override_reason": "alone"}, "LT-[3]"),
         (("reject", "9b1d", "--reason", "no"), "/9b1d/reject", {"reason": "no"}, "pending"),
-        (("revoke", "9b1d", "--reason", "gone"), "/9b1d/revoke", {"reason": "gone"}, "2 findings are open again"),
-        (("revoke", "9b1d", "--own", "--reason", "gone"), "/9b1d/take-back", {"reason": "gone"}, "0 findings"),
+        (("revoke", "9b1d", "--reason", "gone"), "/9b1d/revoke", {"reason": "gone"}, "Open again: 2 findings"),
+        (("revoke", "9b1d", "--own", "--reason", "gone"), "/9b1d/take-back", {"reason": "gone"}, "Open again: 0"),
     ],
 )  # fmt: skip
 def test_a_decision_is_sent_and_its_effect_shown(

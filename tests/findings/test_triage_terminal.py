@@ -68,8 +68,9 @@ def test_a_finding_is_shown_with_its_evidence_and_its_past() -> None:
     terminal.show(console, Spoken(pages).client, str(FINDING["finding_id"]), as_json=False)
     shown = console.export_text()
     for text in (
-        "acknowledged, the work of ada",
-        "ada  open → remediated  [gone]",
+        "The work of ada.",
+        "ada: open → remediated",
+        "[gone]",
         "unknown: the owner is away",
         "+43",
     ):

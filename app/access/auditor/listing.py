@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from app.access.actor import Actor
@@ -53,17 +53,19 @@ async def list_events(database: Database, actor: Actor, wanted: Wanted, limit: i
     return found
 
 
-def events_table(events: Sequence[AuditEvent]) -> Table:
-    table = Table("", "done (UTC)", "by", "what", "to what", "why", box=SIMPLE_HEAD)
-    for each in events:
-        said = read_line(each.line.encode())
-        outcome = "" if each.outcome == Outcome.SUCCESS else f" {each.outcome}"
-        table.add_row(
-            str(each.seq),
-            f"{each.at:%Y-%m-%d %H:%M:%S}",
-            Text(f"{each.actor_name}\n{said['auth_method']} {said['source_ip']}".strip()),
-            Text(each.action.replace("_", " ") + outcome, style=_STYLES.get(Outcome(each.outcome), "")),
-            Text(f"{each.object_type} {each.object_id} {said['object_version']}".strip()),
-            Text(said["reason"]),
-        )
-    return table
+def events_view(events: Sequence[AuditEvent]) -> RenderableType:
+    """Each in a line, its reason under it: names and ids are to be copied, so none is cut."""
+    return Group(*(_event(each) for each in events))
+
+
+def _event(event: AuditEvent) -> RenderableType:
+    said = read_line(event.line.encode())
+    what, outcome = event.action.replace("_", " "), Outcome(event.outcome)
+    failed = "" if outcome == Outcome.SUCCESS or what.endswith(outcome) else f" ({outcome})"
+    by = " ".join(filter(None, (said["auth_method"], said["source_ip"])))
+    head = Text.assemble(
+        f"{event.seq}  ", (f"{event.at:%Y-%m-%d %H:%M:%S} UTC", "dim"), f"  {event.actor_name} ", (f"({by})  ", "dim"),
+        (f"{what}{failed}", _STYLES.get(outcome, "")),
+        f": {event.object_type} {event.object_id} {said['object_version']}".rstrip(),
+    )  # fmt: skip
+    return Group(head, Padding(Text(said["reason"]), (0, 0, 0, 2))) if said["reason"] else head

@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Column, Table
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from app.api_client import api_client, get, post
+from app.detection.evidence import counted
 from app.findings.terminal import STYLES
 from app.problems import InvalidRequest
 
@@ -44,11 +46,10 @@ def list_exceptions(console: Console, door: Door, wanted: Mapping[str, object], 
     if as_json:
         print(json.dumps(page))  # noqa: T201
         return
-    table = Table("", "ends (UTC)", Column("exception", overflow="fold"), "by", box=SIMPLE_HEAD)
     for each in page["items"]:
-        people = f"{each['requested_by']}, {each['decided_by'] or 'nobody decided'}"
-        table.add_row(_state(each), _instant(each["expires_at"]), _headline(each), Text(people))
-    console.print(table if page["items"] else "no exception")
+        console.print(_summary(each))
+    if not page["items"]:
+        console.print("no exception")
     if page["next"]:
         console.print("There are more: --limit shows up to 500.")
 
@@ -66,11 +67,13 @@ def show_exception(console: Console, door: Door, exception_id: str, *, as_json: 
         return
     console.print(_details(one))
     if effect:
-        console.print(Text(f"Approved now, it would cover on {effect['nodes']:,} nodes:", style="bold"))
-        _print_covered(console, effect)
+        console.print(Text(f"Approved now, it would cover on {counted(effect['nodes'], 'node')}:", style="bold"))
+        _print_covered(console, effect, "state")
     else:
         seen = f", last {_instant(one['last_seen_at'])} UTC" if one["last_seen_at"] else ""
-        console.print(f"{one['findings']:,} findings are excepted by it; {one['sightings']:,} sightings{seen}.")
+        console.print(
+            f"{counted(one['findings'], 'finding')} excepted by it; {counted(one['sightings'], 'sighting')}{seen}."
+        )
 
 
 def send(console: Console, door: Door, path: str, body: Mapping[str, object], *, as_json: bool) -> None:
@@ -87,9 +90,10 @@ def send(console: Console, door: Door, path: str, body: Mapping[str, object], *,
     console.print(_details(one))
     if "covered" in one:
         console.print(Text("Excepted from now on:", style="bold"))
-        _print_covered(console, one["covered"])
+        _print_covered(console, one["covered"], "was")
     if "reopened" in one:
-        console.print(f"{one['reopened']:,} findings are open again, {one['went_over']:,} went over to another one.")
+        again = counted(one["reopened"], "finding")
+        console.print(f"Open again: {again}; gone over to another exception: {one['went_over']:,}.")
 
 
 def ports(text: str) -> tuple[int, int]:
@@ -113,7 +117,12 @@ def _details(one: ExceptionJson) -> Table:
 def _facts(one: ExceptionJson) -> Iterable[tuple[str, str]]:
     nodes = one["node_ids"]
     yield "covers", f"{one['says']} on {one['platform']}"
-    yield "on", f"role {one['role']}" if nodes is None else f"nodes {', '.join(map(str, nodes))}"
+    yield (
+        "on",
+        f"role {one['role']}"
+        if nodes is None
+        else f"{'node' if len(nodes) == 1 else 'nodes'} {', '.join(map(str, nodes))}",
+    )
     yield from (("wide", each) for each in one["wide"])
     for name in ("reason", "business_need", "risk", "compensating_control", "ticket", "renewal_of", "finding_id"):
         if one[name]:
@@ -129,21 +138,27 @@ def _facts(one: ExceptionJson) -> Iterable[tuple[str, str]]:
         yield "OVERRIDE", f"one person asked and decided: {one['override_reason']}"
 
 
-def _print_covered(console: Console, effect: dict[str, Any]) -> None:
-    table = Table("", "program", "port", "host", "state", box=SIMPLE_HEAD)
+def _print_covered(console: Console, effect: dict[str, Any], state: str) -> None:
+    table = Table("", "program", "port", "host", state, box=SIMPLE_HEAD)
     for each in effect["first"]:
         score = Text(f"{each['score']} {each['severity']}", style=STYLES[each["severity"]])
         table.add_row(score, Text(each["program"]), each["port"], Text(each["hostname"]), each["state"])
     if effect["first"]:
         console.print(table)
-    console.print(f"{effect['findings']:,} finding{'' if effect['findings'] == 1 else 's'} in all.")
+    console.print(f"{counted(effect['findings'], 'finding')} in all.")
 
 
-def _headline(one: ExceptionJson) -> Text:
-    wide = Text(f"\nWIDE: {'; '.join(one['wide'])}", style="yellow") if one["wide"] else Text("")
-    alone = Text("\nOVERRIDE: one person asked and decided", style="yellow") if one["override_reason"] else Text("")
-    where = f"role {one['role']}" if one["node_ids"] is None else f"{len(one['node_ids'])} nodes"
-    return Text(f"{one['says']}, {where}\n") + Text(one["exception_id"], style="dim") + wide + alone
+def _summary(one: ExceptionJson) -> Group:
+    """Its id stands in a line that is never broken, to be copied."""
+    where = f"role {one['role']}" if one["node_ids"] is None else counted(len(one["node_ids"]), "node")
+    decided = f"decided by {one['decided_by']}" if one["decided_by"] else "nobody decided"
+    lines = [
+        Text(f"{one['says']}, {where}"),
+        Text(f"ends {_instant(one['expires_at'])} UTC; asked for by {one['requested_by']}, {decided}", style="dim"),
+        *([Text(f"WIDE: {'; '.join(one['wide'])}", style="yellow")] if one["wide"] else []),
+        *([Text("OVERRIDE: one person asked and decided", style="yellow")] if one["override_reason"] else []),
+    ]
+    return Group(Text.assemble(_state(one), f"  {one['exception_id']}"), Padding(Group(*lines), (0, 0, 0, 2)))
 
 
 def _state(one: ExceptionJson) -> Text:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +23,8 @@ RUNNING = ("waiting", "sent")
 STYLES = {"answered": "green", "partial": "yellow", "failed": "red", "expired": "red"}
 #: Characters of a cell; the whole is in the JSON.
 CELL_MAX = 400
+#: Characters that a column wants at least, if its values are as long: a path is read in two or three lines.
+COLUMN_MAX = 24
 
 Json = dict[str, Any]
 
@@ -71,7 +73,7 @@ def show(console: Console, found: Json) -> None:
     for answer in found["answers"]:
         console.print(Text(f"\n{answer['query']}", style="bold") + Text(f"  {_outcome(answer)}", style="dim"))
         if answer["rows"]:
-            console.print(rows_table(answer["rows"], answer["statement"]))
+            console.print(rows_view(answer["rows"], answer["statement"], console.width))
     for name, why in found["left_out"].items():
         console.print(Text(f"\n{name}", style="bold") + Text(f"  not asked: {why}", style="dim"))
     if found["state"] in RUNNING:
@@ -104,17 +106,27 @@ def _outcome(answer: Json) -> str:
     return f"{total} row{'' if total == 1 else 's'}{kept}, {_instant(answer['answered_at'])}"
 
 
-def rows_table(rows: Sequence[dict[str, str]], statement: str) -> Table:
-    """One row is shown as name and value; several as a table without the columns in which none says anything."""
-    if len(rows) == 1:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="dim")
-        grid.add_column(overflow="fold")
-        for name in _in_order(rows[0], statement):
-            if rows[0][name]:
-                grid.add_row(Text(visible(name)), Text(_cell(rows[0][name])))
-        return grid
+def rows_view(rows: Sequence[dict[str, str]], statement: str, width: int) -> RenderableType:
+    """A table without the columns in which none says anything; where it is too wide, or has one row, name and value."""
     names = [name for name in _in_order(rows[0], statement) if any(row.get(name) for row in rows)]
+    widths = [max(len(name), *(min(len(row.get(name, "")), COLUMN_MAX) for row in rows)) + 3 for name in names]
+    if len(rows) > 1 and sum(widths) <= width:
+        return _table(rows, names)
+    blocks = [_block(row, names) for row in rows]
+    return Group(*(part for block in blocks for part in (block, Text())) if len(rows) > 1 else blocks)
+
+
+def _block(row: dict[str, str], names: Sequence[str]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name in names:
+        if row.get(name):
+            grid.add_row(Text(visible(name)), Text(_cell(row[name])))
+    return grid
+
+
+def _table(rows: Sequence[dict[str, str]], names: Sequence[str]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for name in names:
         table.add_column(Text(visible(name)), overflow="fold")

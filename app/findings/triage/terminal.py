@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -55,26 +56,29 @@ def show(console: Console, client: httpx.Client, finding_id: str, *, as_json: bo
         print(json.dumps(finding | {"changes": changes}))  # noqa: T201
         return
     console.print(panel(finding))
-    whose = f", the work of {finding['assignee']}" if finding["assignee"] else ""
-    console.print(Text(f"{finding['finding_id']}: {finding['state']}{whose}"), soft_wrap=True)
-    console.print(_timeline(changes))
-
-
-def _timeline(changes: Iterable[Json]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    console.print(Text(f"The work of {finding['assignee'] or 'nobody'}."))
     for each in changes:
-        at = each["at"][:16].replace("T", " ")
-        table.add_row(Text(at, style="dim"), Text(each["actor_name"]), Text(_what(each)), Text(each["reason"]))
-        for name, said in (each["checks"] or {}).items():
-            found = said["note"] if "note" in said else f"unknown: {said['unknown']}"
-            table.add_row("", "", Text(name, style="dim"), Text(found))
-    return table
+        console.print(_change(each))
+
+
+def _change(change: Json) -> Group:
+    """What was done in one line; under it the words, which may be long."""
+    at = f"{change['at'][:16].replace('T', ' ')} UTC  "
+    said = Table.grid(padding=(0, 2, 0, 0))
+    said.add_column()
+    said.add_column(overflow="fold")
+    for name, found in (change["checks"] or {}).items():
+        text = found["note"] if "note" in found else f"unknown: {found['unknown']}"
+        said.add_row(Text(name, style="dim"), Text(text))
+    reason = [Text(change["reason"])] if change["reason"] else []
+    head = Text.assemble((at, "dim"), f"{change['actor_name']}: {_what(change)}")
+    return Group(head, Padding(Group(*reason, said), (0, 0, 0, 2)))
 
 
 def _what(change: Json) -> str:
     if change["kind"] == "state":
-        return f"{change['from_state']} → {change['to_state']}"
-    return f"→ {change['assignee'] or 'nobody'}" if change["kind"] == "assignment" else "says"
+        return f"{change['from_state']} → {change['to_state']}".replace("_", " ")
+    return f"assigned to {change['assignee'] or 'nobody'}" if change["kind"] == "assignment" else "comment"
 
 
 def show_similar(console: Console, client: httpx.Client, finding_id: str, *, limit: int, as_json: bool) -> None:
