@@ -36,6 +36,7 @@ from app.baselines import api as baselines_api
 from app.baselines.calendar import keep as keep_calendar
 from app.baselines.exceptions import api as exceptions_api
 from app.baselines.exceptions.calendar import keep as keep_exceptions
+from app.baselines.overrides import api as overrides_api
 from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
@@ -130,6 +131,7 @@ _APIS = (
     reviews_api,
     baselines_api,
     exceptions_api,
+    overrides_api,
     investigations_api,
     drift_api,
     coverage_api,
