@@ -30,6 +30,7 @@ from app.analysis.backtest import api as backtest_api
 from app.analysis.drift import api as drift_api
 from app.baselines import api as baselines_api
 from app.baselines.exceptions import api as exceptions_api
+from app.baselines.overrides import api as overrides_api
 from app.baselines.reviews import api as reviews_api
 from app.clock import utc_now
 from app.collection.packs import PACKS_DIR, load_packs
@@ -112,6 +113,7 @@ _APIS = (
     reviews_api,
     baselines_api,
     exceptions_api,
+    overrides_api,
     investigations_api,
     drift_api,
     coverage_api,

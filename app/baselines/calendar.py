@@ -11,6 +11,7 @@ from app.baselines.drafts import note
 from app.baselines.effects import apply
 from app.baselines.models import BaselineVersion
 from app.database import Database, WriteSession
+from app.findings.turns.store import hold_judging
 
 log = structlog.get_logger()
 
@@ -21,6 +22,8 @@ async def keep(database: Database, now: datetime) -> int:
         if not await store.keeps_calendar(session):
             return 0
         due = await store.unapplied(session, now)
+        if due:
+            await hold_judging(session)  # before any row, as approvals do
         for each in due:
             await _take_effect(session, each, now)
     return len(due)

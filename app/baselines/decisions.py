@@ -12,6 +12,7 @@ from app.baselines.effects import Expectable, apply
 from app.baselines.models import BaselineVersion
 from app.baselines.reviews.schedule import plan
 from app.database import Database, WriteSession
+from app.findings.turns.store import hold_judging
 from app.problems import Conflict, InvalidRequest
 
 #: A version that comes into force later than this is a mistake.
@@ -47,6 +48,7 @@ async def approve(
         found.one_line("override_reason", decision.override_reason)
     logged = found.denials_logged(database, actor, baseline_id, number)
     async with logged, database.writing() as session:
+        await hold_judging(session)  # before any row: whoever waits for the judge holds up nobody else
         named, version = await locked(session, actor, baseline_id, number)
         _is_submitted(version)
         by = await _hold_approver(session, actor, version, decision.override_reason)
@@ -120,4 +122,6 @@ def _in_force_from(wanted: datetime | None, before: BaselineVersion | None, now:
 
 
 def _said(decision: Decision) -> str:
-    return f"{decision.reason} (own work: {decision.override_reason})" if decision.override_reason else decision.reason
+    """In the words of the exceptions, so that one search finds both."""
+    overridden = f"; OVERRIDE by the only approver: {decision.override_reason}" if decision.override_reason else ""
+    return f"{decision.reason}{overridden}"

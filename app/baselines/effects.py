@@ -27,17 +27,20 @@ REASON_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Expectable:
-    """An open finding, and the entry that expects what it shows."""
+    """A finding that is open or excepted, and the entry that expects what it shows."""
 
     row: Covered
     entry: Entry
 
 
 async def expectable(session: ReadSession, named: Named, entries: Sequence[Entry]) -> list[Expectable]:
-    """The open findings of the role's nodes that a version with these entries expects, the gravest first."""
+    """The findings of the role's nodes that a version with these entries expects, the gravest first.
+
+    Open ones, and excepted ones: what is expected must not be opened again by the end of an exception.
+    """
     programs = {each.expects.program for each in entries}
     asked = None if ANY_PROGRAM in programs else programs
-    rows = await store.open_findings(session, named[0].role_id, named[0].platform, asked) if programs else ()
+    rows = await store.undecided_findings(session, named[0].role_id, named[0].platform, asked) if programs else ()
     baseline = Baseline(entries)
     return [Expectable(row, entry) for row in rows if (entry := baseline.find(_observed(row, named)))]
 
@@ -50,12 +53,12 @@ def _observed(row: Covered, named: Named) -> Observed:
 
 
 async def apply(session: WriteSession, actor: Actor, named: Named, number: int, now: datetime) -> list[Expectable]:
-    """Withdraw the open findings that a version expects. Nobody judges until the transaction ends."""
+    """Withdraw the findings that a version expects. Nobody judges until the transaction ends."""
     await hold_judging(session)
     baseline_id = named[0].baseline_id
     entries = await store.entries_of(session, baseline_id, number, found.platform(named))
     closing = {each.row[0].finding_id: each for each in await expectable(session, named, entries)}
-    living = await lock_findings(session, [Finding.finding_id.in_(closing), Finding.is_open])
+    living = await lock_findings(session, [Finding.finding_id.in_(closing), store.is_undecided()])
     words = f"the baseline of {found.words(named)}, version {number}, expects it"
     changes = [
         StateChange(

@@ -16,6 +16,7 @@ from app.detection.baseline import Entry
 from app.detection.behaviour import Direction, Platform, Transport
 from app.detection.expectations import Expectation
 from app.findings.models import Finding
+from app.findings.states import State
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -200,15 +201,20 @@ async def names_of(session: ReadSession, operator_ids: Collection[int | None]) -
     return {operator_id: name for operator_id, name in await session.execute(query)}  # noqa: C416
 
 
-async def open_findings(
+def is_undecided() -> ColumnElement[bool]:
+    """Open, or excepted for a time: no person has said that it is done."""
+    return Finding.is_open | (Finding.state == State.EXCEPTED.value)
+
+
+async def undecided_findings(
     session: ReadSession, role_id: int, platform: str, programs: Collection[str] | None
 ) -> Sequence[Covered]:
-    """Open findings of the nodes that have the role now, with behaviour and host name. `programs` None: of any."""
+    """Those of the nodes that have the role now, with behaviour and host name. `programs` None: of any."""
     query = (
         select(Finding, Behaviour, Node.hostname)
         .join(Node, Node.node_id == Finding.node_id)
         .join(Behaviour, Behaviour.behaviour_id == Finding.behaviour_id)
-        .where(Finding.is_open, Node.role_id == role_id, Behaviour.platform == platform)
+        .where(is_undecided(), Node.role_id == role_id, Behaviour.platform == platform)
     )
     query = query if programs is None else query.where(Behaviour.name.in_(programs))
     return (await session.execute(query.order_by(Finding.score.desc(), Finding.finding_id))).all()

@@ -47,13 +47,13 @@ class ExceptionsInForce:
     """Looks at each `refresh` whether anything was decided since, and reads the exceptions only then."""
 
     def __init__(self) -> None:
-        self._seen = (0, 0)
+        self._seen = (0, 0, 0)
         self._take(())
 
     @property
     def were_none(self) -> bool:
         """Whether none was ever approved, so that no finding can be excepted."""
-        return self._seen == (0, 0)
+        return self._seen[0] == 0
 
     async def refresh(self, session: ReadSession, now: datetime) -> None:
         seen = await store.decisions_made(session)

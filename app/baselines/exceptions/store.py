@@ -211,19 +211,22 @@ async def behaviours_of(session: ReadSession, findings: Sequence[Finding]) -> di
     return {each.behaviour_id: each for each in found}
 
 
-async def decisions_made(session: ReadSession) -> tuple[int, int]:
-    """How many were ever approved and taken back; whoever saw the same two numbers before has missed nothing."""
+async def decisions_made(session: ReadSession) -> tuple[int, int, int]:
+    """How many were ever approved, taken back and over; whoever saw the same numbers before has missed nothing."""
     one = RequestedException
     query = select(
         func.count().filter(one.decision == "approved"),
         func.count().filter(one.decision == "approved", one.revoked_at.is_not(None)),
+        func.count(one.expired_noted_at),
     )
-    approved, revoked = (await session.execute(query)).one()
-    return approved, revoked
+    approved, revoked, over = (await session.execute(query)).one()
+    return approved, revoked, over
 
 
 async def active(session: ReadSession, now: datetime) -> Sequence[RequestedException]:
-    query = select(RequestedException).where(is_granted(), RequestedException.expires_at > now)
+    """An end that was noted stands, also where another worker's clock is behind."""
+    one = RequestedException
+    query = select(one).where(is_granted(), one.expires_at > now, one.expired_noted_at.is_(None))
     return (await session.scalars(query)).all()
 
 

@@ -1,0 +1,1 @@
+"""Overrides: where one person asked and decided, because there was nobody else; listed for all to see."""
