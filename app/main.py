@@ -154,7 +154,8 @@ def _add_routes(app: FastAPI) -> None:
 
 async def _health(request: Request) -> dict[str, str]:
     """Whether this worker can reach its database; says nothing else to strangers."""
-    async with request.app.state.database.reading():
+    async with request.app.state.database.reading() as session:
+        await session.connection()
         return {"status": "ok"}
 
 
