@@ -81,13 +81,62 @@ backtest        POST    /api/v1/backtests
 read            GET     /api/v1/backtests/{backtest_id}
 backtest        DELETE  /api/v1/backtests/{backtest_id}
 read            GET     /api/v1/backtests/{backtest_id}/export.csv
+triage*         POST    /api/v1/findings/bulk/state
+triage*         POST    /api/v1/findings/{finding_id}/assignee
+read*           GET     /api/v1/findings/{finding_id}/changes
+triage*         POST    /api/v1/findings/{finding_id}/comments
+read*           GET     /api/v1/findings/{finding_id}/investigations
+investigate*    POST    /api/v1/findings/{finding_id}/investigations
+read*           GET     /api/v1/findings/{finding_id}/similar
+triage*         POST    /api/v1/findings/{finding_id}/state
+triage          POST    /api/v1/fleet-findings/{fleet_finding_id}/state
+read*           GET     /api/v1/triage/times
+read*           GET     /api/v1/investigation-queries
+read*           GET     /api/v1/investigations/{investigation_id}
+read*           GET     /api/v1/baselines
+propose*        POST    /api/v1/baselines/drafts
+propose*        POST    /api/v1/baselines/files
+propose*        POST    /api/v1/baselines/proposals
+read*           GET     /api/v1/baselines/{baseline_id}
+read*           GET     /api/v1/baselines/{baseline_id}/diff
+approve*        PUT     /api/v1/baselines/{baseline_id}/review-interval
+review*         POST    /api/v1/baselines/{baseline_id}/reviews
+read*           GET     /api/v1/baselines/{baseline_id}/unused
+read*           GET     /api/v1/baselines/{baseline_id}/versions
+read*           GET     /api/v1/baselines/{baseline_id}/versions/{number}
+propose*        POST    /api/v1/baselines/{baseline_id}/versions/{number}/abandon
+approve*        POST    /api/v1/baselines/{baseline_id}/versions/{number}/approve
+read*           GET     /api/v1/baselines/{baseline_id}/versions/{number}/effect
+propose*        PUT     /api/v1/baselines/{baseline_id}/versions/{number}/entries
+read*           GET     /api/v1/baselines/{baseline_id}/versions/{number}/file
+approve*        POST    /api/v1/baselines/{baseline_id}/versions/{number}/reject
+propose*        POST    /api/v1/baselines/{baseline_id}/versions/{number}/submit
+read*           GET     /api/v1/baseline-reviews
+read*           GET     /api/v1/baseline-reviews/{review_id}
+review*         POST    /api/v1/baseline-reviews/{review_id}/done
+read*           GET     /api/v1/exceptions
+propose*        POST    /api/v1/exceptions
+propose*        POST    /api/v1/exceptions/from-finding
+read*           GET     /api/v1/exceptions/{exception_id}
+approve*        POST    /api/v1/exceptions/{exception_id}/approve
+read*           GET     /api/v1/exceptions/{exception_id}/effect
+read*           GET     /api/v1/exceptions/{exception_id}/findings
+approve*        POST    /api/v1/exceptions/{exception_id}/reject
+propose*        POST    /api/v1/exceptions/{exception_id}/renew
+approve*        POST    /api/v1/exceptions/{exception_id}/revoke
+propose*        POST    /api/v1/exceptions/{exception_id}/take-back
+read_audit_log  GET     /api/v1/audit
+read_audit_log  GET     /api/v1/audit/checkpoint
+read_audit_log  GET     /api/v1/audit/checks
+read_audit_log  GET     /api/v1/audit/export.jsonl
 read            GET     /metrics
 """
 UUID = "00000000-0000-4000-8000-000000000000"
 #: Something for each parameter of a path; nothing of it is there.
 PARAMETERS = {
     "name": "nobody", "node_id": "999999", "finding_id": UUID, "behaviour_id": UUID, "fleet_finding_id": UUID,
-    "version": "999999", "backtest_id": UUID,
+    "version": "999999", "backtest_id": UUID, "baseline_id": "999999", "number": "999999", "review_id": "999999",
+    "exception_id": UUID, "investigation_id": UUID,
 }  # fmt: skip
 ENDS_SIGN_IN = {"/sign-out", "/api/v1/sign-in"}
 

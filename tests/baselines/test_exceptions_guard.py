@@ -12,8 +12,11 @@ from app.access.actor import Actor
 from app.access.duties import Duty
 from app.clock import utc_now
 from app.database import Database, Table, migrate
+from app.findings.states import State
+from app.findings.triage.deciding import Decision, decide
 from tests.baselines.excepting import a_person, asked, granted
 from tests.factories import Server, a_node
+from tests.findings.found import CHECKS, a_finding
 from tests.observations.stored import ask, node_of, tell
 
 APPROVED = "decision = 'approved', decision_reason = 'fine', decided_at = requested_at"
@@ -85,18 +88,15 @@ async def test_who_is_disabled_or_lost_the_duty_decides_nothing(server: Server) 
 
 async def test_who_closed_the_finding_as_false_does_not_accept_it(server: Server) -> None:
     made, by = await for_a_node(server), await a_person(server.database, Duty.ANALYST, Duty.APPROVER)
-    closing = """
-        WITH it AS (SELECT gen_random_uuid() AS id) INSERT INTO finding_changes
-          (finding_id, node_id, at, kind, operator_id, actor_name, to_state, reason, checks)
-        SELECT id, 1, now(), 'state', :by, 'x', 'false_positive', 'x', '{}' FROM it RETURNING finding_id
-    """
+    finding = (await a_finding(server))["finding_id"]
+    closing = Decision(State.FALSE_POSITIVE, "it is ours", CHECKS)
+    await decide(server.database, by, UUID(finding), closing, utc_now())
     other = "jsonb_build_object('exception_id', CAST(:new AS text), 'finding_id', CAST(:finding AS text))"
     async with server.database.writing() as session:
-        finding = await session.scalar(text(closing), {"by": by.operator_id})
         new = await session.scalar(text("SELECT gen_random_uuid()"))
         copy = f"SELECT (jsonb_populate_record(e, {other})).* FROM exceptions e WHERE exception_id = :id"
         insert = f"INSERT INTO exceptions {copy}"
-        await session.execute(text(insert), {"new": str(new), "finding": str(finding), "id": made})
+        await session.execute(text(insert), {"new": str(new), "finding": finding, "id": made})
     await refused(server.database, new, by, "false positive")
 
 
@@ -166,6 +166,7 @@ async def test_nothing_is_ever_taken_away(server: Server, statement: str) -> Non
         ("'requested_by', NULL", "no active operator"),
         ("'expires_at', now() + interval '181 days'", "expires_at"),
         ("'expires_at', requested_at", "expires_at"),
+        ("'requested_at', now() + interval '9 years', 'expires_at', now() + interval '9.4 years'", "last longer"),
         ("'first_port', 0", "ports"),
         ("'last_port', 70000", "ports"),
         ("'path', ''", "program"),
