@@ -57,6 +57,8 @@ class Database:
             hide_parameters=True,  # errors go to the log, and parameters may be secrets
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        read_only = self.engine.execution_options(postgresql_readonly=True)
+        self._readers = async_sessionmaker(read_only, expire_on_commit=False)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
@@ -66,8 +68,8 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ReadSession]:
-        async with self._sessions() as session:
-            await session.connection(execution_options={"postgresql_readonly": True})
+        """Takes a connection with its first statement: who holds one and waits for another could wait for ever."""
+        async with self._readers() as session:
             yield ReadSession(session)
 
     @asynccontextmanager

@@ -50,6 +50,7 @@ from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
 from app.software import api as software_api
 from app.tuning import api as tuning_api
+from app.web.headers import SafeHeaders
 from app.web.routes import router as pages
 
 log = structlog.get_logger()
@@ -98,6 +99,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.state.openid = Provider(registration) if registration else None
     app.state.questions = questions
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
+    app.add_middleware(SafeHeaders)
     _add_routes(app)
     _add_problems(app)
     return app
@@ -138,7 +140,8 @@ def _add_routes(app: FastAPI) -> None:
 
 async def _health(request: Request) -> dict[str, str]:
     """Whether this worker can reach its database; says nothing else to strangers."""
-    async with request.app.state.database.reading():
+    async with request.app.state.database.reading() as session:
+        await session.connection()
         return {"status": "ok"}
 
 

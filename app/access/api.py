@@ -38,6 +38,7 @@ async def signed_in(
 ) -> Actor:
     """By an API token, or by the cookie of a sign-in. Raises: NotSignedIn; Forbidden for a request of another site."""
     database: Database = request.app.state.database
+    known = None
     if "authorization" in request.headers:
         actor = await find_actor(database, credentials.credentials, utc_now()) if credentials else None
         if actor is None:
@@ -46,15 +47,17 @@ async def signed_in(
         known = await find(database, cookie, request.app.state.sign_in_limits, utc_now()) if cookie else None
         if known is None:
             raise NotSignedIn("sign in, or send `Authorization: Bearer <token>` with a valid token")
-        await _refuse_other_sites(request, known)
-        request.state.sign_in = known
         actor = known.actor
-    return replace(actor, source_ip=source_ip(request), request_id=str(uuid4()))
+    actor = replace(actor, source_ip=source_ip(request), request_id=str(uuid4()))
+    if known:
+        await _refuse_other_sites(request, actor, known)
+        request.state.sign_in = known
+    return actor
 
 
-async def _in_person(actor: Annotated[Actor, Depends(signed_in)]) -> Actor:
+async def _in_person(request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Actor:
     if actor.method not in {AuthMethod.PASSWORD, AuthMethod.OPENID}:
-        raise Forbidden("a person must do this, signed in; a token may not")
+        await _deny(request, actor, "a person must do this, signed in; a token may not")
     return actor
 
 
@@ -102,18 +105,19 @@ def drop_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax", path="/")
 
 
-async def _refuse_other_sites(request: Request, known: KnownSignIn) -> None:
+async def _refuse_other_sites(request: Request, actor: Actor, known: KnownSignIn) -> None:
     """A browser sends the cookie whoever made it send the request. Raises: Forbidden."""
     if request.method in SAFE_METHODS:
         return
     if is_from_elsewhere(request.headers):
-        raise Forbidden("this request comes from another site")
+        await _deny(request, actor, "this request comes from another site")
     sent = request.headers.get(CSRF_HEADER, "") or (await read_form(request)).get(CSRF_FIELD, "")
     if not compare_digest(sent.encode("utf-8", "surrogatepass"), known.csrf_token.encode()):
-        raise Forbidden(f"send the sign-in's CSRF token as {CSRF_HEADER}; GET /api/v1/me has it", field=CSRF_FIELD)
+        why = f"send the sign-in's CSRF token as {CSRF_HEADER}; GET /api/v1/me has it"
+        await _deny(request, actor, why, field=CSRF_FIELD)
 
 
-async def _deny(request: Request, actor: Actor, why: str) -> None:
+async def _deny(request: Request, actor: Actor, why: str, **more: str) -> None:
     """Logged a few times a minute at each route: nobody fills the log by asking. Raises: Forbidden, always."""
     database: Database = request.app.state.database
     what = f"{request.method} {request.url.path}"
@@ -122,7 +126,7 @@ async def _deny(request: Request, actor: Actor, why: str) -> None:
         counted = await attempts.count(session, attempts.DENIED, f"{actor.name} {route}", utc_now())
         if not counted.is_refused:
             record(session, actor, Deed(Action.REQUEST_DENIED, "route", what, outcome=Outcome.DENIED, reason=why))
-    raise Forbidden(why)
+    raise Forbidden(why, **more)
 
 
 async def _reading(request: Request) -> AsyncIterator[ReadSession]:

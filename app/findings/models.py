@@ -271,6 +271,18 @@ CREATE CONSTRAINT TRIGGER findings_states_have_their_changes AFTER UPDATE OF sta
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.state <> NEW.state)
 EXECUTE FUNCTION finding_states_have_their_changes()
 """
+#: Whoever took one away, or gave it another id, would hide it together with what its changes say.
+KEPT_FUNCTION = """
+CREATE FUNCTION findings_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a finding stays what it was found to be: % refused', TG_OP
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+KEPT_ROWS = """
+CREATE TRIGGER findings_rows_are_kept BEFORE DELETE OR UPDATE OF finding_id, node_id, behaviour_id ON findings
+FOR EACH ROW EXECUTE FUNCTION findings_are_kept()
+"""
 STATES_BEGUN = """
 CREATE CONSTRAINT TRIGGER findings_begin_open AFTER INSERT ON findings
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.state <> 'open')
@@ -284,7 +296,7 @@ EXECUTE FUNCTION finding_states_have_their_changes()
 
 _DDL = (
     (Finding, "before_create", (CHANGES_FUNCTION,)),
-    (Finding, "after_create", (STATES_CHANGED, STATES_BEGUN)),
+    (Finding, "after_create", (STATES_CHANGED, STATES_BEGUN, KEPT_FUNCTION, KEPT_ROWS)),
     (FindingChange, "before_create", (CHECKS_FUNCTION,)),
     (FindingChange, "after_create", (GUARD_FUNCTION, GUARD_ROWS, GUARD_TABLE, STATES_TOLD)),
 )

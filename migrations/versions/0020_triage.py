@@ -44,6 +44,17 @@ CREATE CONSTRAINT TRIGGER findings_states_have_their_changes AFTER UPDATE OF sta
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.state <> NEW.state)
 EXECUTE FUNCTION finding_states_have_their_changes()
 """
+KEPT_FUNCTION = """
+CREATE FUNCTION findings_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a finding stays what it was found to be: % refused', TG_OP
+    USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+KEPT_ROWS = """
+CREATE TRIGGER findings_rows_are_kept BEFORE DELETE OR UPDATE OF finding_id, node_id, behaviour_id ON findings
+FOR EACH ROW EXECUTE FUNCTION findings_are_kept()
+"""
 STATES_BEGUN = """
 CREATE CONSTRAINT TRIGGER findings_begin_open AFTER INSERT ON findings
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.state <> 'open')
@@ -58,7 +69,8 @@ CLOSING = "to_state NOT IN ('remediated', 'false_positive') OR "
 
 
 def upgrade() -> None:
-    for statement in (CHECKS_FUNCTION, CHANGES_FUNCTION, STATES_CHANGED, STATES_BEGUN, STATES_TOLD):
+    states = (CHANGES_FUNCTION, STATES_CHANGED, STATES_BEGUN, STATES_TOLD)
+    for statement in (CHECKS_FUNCTION, *states, KEPT_FUNCTION, KEPT_ROWS):
         op.execute(statement)
     _closing("(operator_id IS NOT NULL AND coalesce(closing_checks_are_complete(checks), false))")
     op.create_index(
@@ -83,6 +95,8 @@ def downgrade() -> None:
     op.drop_index("ix_findings_signer_peer_scope", "findings")
     op.drop_index("ix_findings_assignee_id", "findings")
     _closing("(checks IS NOT NULL AND operator_id IS NOT NULL)")
+    op.execute("DROP TRIGGER findings_rows_are_kept ON findings")
+    op.execute("DROP FUNCTION findings_are_kept()")
     op.execute("DROP TRIGGER finding_changes_are_true ON finding_changes")
     op.execute("DROP TRIGGER findings_begin_open ON findings")
     op.execute("DROP TRIGGER findings_states_have_their_changes ON findings")

@@ -122,6 +122,7 @@ async def test_a_cookie_alone_changes_nothing(server: Server, headers: dict[str,
         ):
             answer = await client.request(method, f"/api/v1/{path}", headers=encoded)
             assert answer.status_code == 403, answer.text
+        assert len(await said_of(server.database, name, "request_denied")) == 4
         assert (await client.get("/api/v1/me", headers=encoded)).status_code == 200
 
 
@@ -166,6 +167,16 @@ async def test_the_same_denial_is_logged_a_few_times_a_minute(server: Server) ->
     await server.agents.get("/api/v1/tokens", headers=headers)
     said = await said_of(server.database, name, "request_denied")
     assert (said[-1]["object_id"], said[-1]["outcome"]) == ("GET /api/v1/tokens", "denied")
+
+
+async def test_what_a_token_tries_in_place_of_a_person_is_logged(server: Server) -> None:
+    name = await an_operator(server.database, Duty.ADMIN)
+    headers = {"Authorization": f"Bearer {await a_token(server.database, Duty.ADMIN, operator=name)}"}
+    wanted = {"name": "more", "scope": ["administer"]}
+    answer = await server.agents.post("/api/v1/me/tokens", headers=headers, json=wanted)
+    assert fields(answer, 403) == []
+    [said] = await said_of(server.database, name, "request_denied")
+    assert (said["object_id"], said["auth_method"], said["outcome"]) == ("POST /api/v1/me/tokens", "token", "denied")
 
 
 async def test_an_operator_changes_their_password(server: Server) -> None:

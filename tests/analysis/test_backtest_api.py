@@ -14,6 +14,7 @@ from app.clock import utc_now
 from app.collection.packs import load_packs
 from app.main import create_app
 from app.settings import Settings
+from tests.access.told import last_told
 from tests.analysis.lived import A_TESTER, TEMP, analyse, at, connects, forget, say
 from tests.factories import Server, a_node, serving
 from tests.observations.stored import ask, tell
@@ -84,6 +85,7 @@ async def test_an_export_has_a_line_a_change_and_no_formula(quiet: Server) -> No
     [row] = csv.DictReader(io.StringIO(answer.text))
     assert (row["change"], row["severity_after"], row["port"]) == ("lost", "none", "8088")
     assert row["program"] == "'=cmd.exe"
+    assert (await last_told(quiet.database, "backtest_exported"))["object_id"] == backtest_id
 
 
 async def test_what_waits_can_be_cancelled_once(quiet: Server) -> None:

@@ -51,6 +51,17 @@ def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/v1/me", "/api/v1/findings", "/api/v1/nothing", "/metrics", "/api/v1/audit/export.jsonl", "/nothing"]
+)
+async def test_no_answer_is_kept_framed_or_taken_for_something_else(server: Server, path: str) -> None:
+    for client in (server.api, server.agents):
+        headers = (await client.get(path)).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
 async def test_every_route_demands_a_token(server: Server) -> None:
     walked = paths(server)
     assert len(walked) >= 10

@@ -1,6 +1,5 @@
 """Separation of duties holds against whoever writes SQL, and what was decided stays."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,8 @@ from app.access.actor import Actor
 from app.access.duties import Duty
 from app.clock import utc_now
 from app.database import Database, Table, migrate
+from app.findings.states import State
+from app.findings.triage.deciding import Decision, decide
 from tests.baselines.excepting import a_person, asked, granted
 from tests.factories import Server, a_node
 from tests.findings.found import CHECKS, a_finding
@@ -88,21 +89,14 @@ async def test_who_is_disabled_or_lost_the_duty_decides_nothing(server: Server) 
 async def test_who_closed_the_finding_as_false_does_not_accept_it(server: Server) -> None:
     made, by = await for_a_node(server), await a_person(server.database, Duty.ANALYST, Duty.APPROVER)
     finding = (await a_finding(server))["finding_id"]
-    closing = """
-        INSERT INTO finding_changes
-          (finding_id, node_id, at, kind, operator_id, actor_name, from_state, to_state, reason, checks)
-        VALUES (:finding, 1, now(), 'state', :by, 'x', 'open', 'false_positive', 'x', CAST(:checks AS jsonb))
-    """
-    closed = "UPDATE findings SET state = 'false_positive', is_open = false WHERE finding_id = :finding"
+    closing = Decision(State.FALSE_POSITIVE, "it is ours", CHECKS)
+    await decide(server.database, by, UUID(finding), closing, utc_now())
     other = "jsonb_build_object('exception_id', CAST(:new AS text), 'finding_id', CAST(:finding AS text))"
     async with server.database.writing() as session:
-        await session.execute(text(closed), {"finding": finding})
-        checks = json.dumps(CHECKS)
-        await session.execute(text(closing), {"finding": finding, "by": by.operator_id, "checks": checks})
         new = await session.scalar(text("SELECT gen_random_uuid()"))
         copy = f"SELECT (jsonb_populate_record(e, {other})).* FROM exceptions e WHERE exception_id = :id"
         insert = f"INSERT INTO exceptions {copy}"
-        await session.execute(text(insert), {"new": str(new), "finding": str(finding), "id": made})
+        await session.execute(text(insert), {"new": str(new), "finding": finding, "id": made})
     await refused(server.database, new, by, "false positive")
 
 
@@ -172,6 +166,7 @@ async def test_nothing_is_ever_taken_away(server: Server, statement: str) -> Non
         ("'requested_by', NULL", "no active operator"),
         ("'expires_at', now() + interval '181 days'", "expires_at"),
         ("'expires_at', requested_at", "expires_at"),
+        ("'requested_at', now() + interval '9 years', 'expires_at', now() + interval '9.4 years'", "last longer"),
         ("'first_port', 0", "ports"),
         ("'last_port', 70000", "ports"),
         ("'path', ''", "program"),

@@ -25,7 +25,8 @@ DEFINED = """
 SELECT pg_get_triggerdef(oid) FROM pg_trigger
 WHERE tgrelid IN ('findings'::regclass, 'finding_changes'::regclass) AND NOT tgisinternal
 UNION ALL SELECT prosrc FROM pg_proc
-WHERE proname IN ('closing_checks_are_complete', 'finding_states_have_their_changes', 'finding_changes_are_kept')
+WHERE proname IN ('closing_checks_are_complete', 'finding_states_have_their_changes', 'finding_changes_are_kept',
+                  'findings_are_kept')
 """
 
 
@@ -39,6 +40,16 @@ async def both(database: Database, *statements: tuple[str, dict[str, Any]]) -> N
 def told(finding: dict[str, Any], before: str, after: str, checks: Any = None) -> tuple[str, dict[str, Any]]:
     said = json.dumps(checks) if checks is not None else None
     return TELL, {"f": finding["finding_id"], "before": before, "after": after, "checks": said}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM findings", "UPDATE findings SET finding_id = gen_random_uuid()", "UPDATE findings SET node_id = 0"],
+)
+async def test_no_finding_is_taken_away_or_made_another(server: Server, statement: str) -> None:
+    finding = await a_finding(server)
+    with pytest.raises(IntegrityError, match="stays what it was found to be"):
+        await tell(server.database, f"{statement} WHERE finding_id = :f", f=finding["finding_id"])
 
 
 async def test_a_state_that_no_row_tells_of_is_refused_at_commit(server: Server) -> None:
@@ -117,4 +128,4 @@ def test_migrations_and_models_make_the_same_guards(empty_database: Callable[[],
         with create_engine(url, poolclass=NullPool).connect() as connection:
             said.append(sorted(connection.scalars(text(DEFINED))))
     assert said[0] == said[1]
-    assert len(said[0]) == 8
+    assert len(said[0]) == 10

@@ -26,6 +26,7 @@ class Action(StrEnum):
     KNOBS_CHANGED = "knobs_changed"  #: a version of the knobs came into force in a scope
     BACKTEST_REQUESTED = "backtest_requested"  #: settings are to be tried on stored days
     BACKTEST_CANCELLED = "backtest_cancelled"  #: a backtest was ended before it finished
+    BACKTEST_EXPORTED = "backtest_exported"  #: the findings that a backtest changes were taken away as a file
     APPROVED_SOFTWARE_IMPORTED = "approved_software_imported"  #: a file took the place of the approved inventory
     RESULTS_IMPORTED = "results_imported"  #: result lines came in the name of nodes, by the API
     FLOWS_IMPORTED = "flows_imported"  #: flow logs came in the name of a sensor, by the API

@@ -104,26 +104,27 @@ async def list_events(  # noqa: PLR0913, PLR0917 - filters of a list
     conditions = [column == value for column, value in wanted if value is not None]
     conditions += store.between(_utc(since), _utc(until))
     pages = keyset(sort, cursor, SORTS)
-    rows = await store.list_events(session, conditions + pages.conditions, pages.order, limit + 1)
     deed = Deed(Action.AUDIT_LOG_READ, "audit_log", reason=request.url.query)
-    await record_alone(request.app.state.database, auditor, deed)
+    await record_alone(request.app.state.database, auditor, deed)  # before a connection is taken to read
+    rows = await store.list_events(session, conditions + pages.conditions, pages.order, limit + 1)
     following = pages.next(rows, limit, lambda row: (row.seq, row.seq))
     return Page(items=[event_out(row) for row in rows[:limit]], next=following)
 
 
 @router.get("/export.jsonl", response_class=StreamingResponse)
 async def get_export(
-    request: Request, session: Reading, auditor: Auditor, from_seq: Number = None, to_seq: Number = None
+    request: Request, auditor: Auditor, from_seq: Number = None, to_seq: Number = None
 ) -> StreamingResponse:
     """The lines themselves, byte for byte, as they are chained; all of them unless you say from where to where."""
-    newest = await store.newest(session)
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        newest = await store.newest(session)
     last = newest.seq if newest else 0
     stretch = Stretch(from_seq or 1, to_seq or last)
     if stretch.first > stretch.last:
         raise InvalidRequest("from_seq is after to_seq", field="from_seq")
     if stretch.last > last:
         raise NotFound(f"the audit log ends at {last}", field="to_seq")
-    database: Database = request.app.state.database
     await record_export(database, auditor, stretch)
     name = f"audit-log-{stretch.first}-{stretch.last}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

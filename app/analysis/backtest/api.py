@@ -87,11 +87,15 @@ async def get_backtest(session: Reading, backtest_id: UUID) -> BacktestOut:
 
 
 @router.get("/{backtest_id}/export.csv")
-async def get_export(session: Reading, backtest_id: UUID) -> PlainTextResponse:
-    """The findings that change, a line each, as many as the result has examples of."""
-    found = await _find(session, backtest_id)
-    if found.result is None:
-        raise Conflict(f"backtest {backtest_id} is {found.state} and has no result")
+async def get_export(
+    request: Request, backtest_id: UUID, actor: Annotated[Actor, may(Permission.READ)]
+) -> PlainTextResponse:
+    """The findings that change, a line each, as many as the result has examples of. An export, so it is logged."""
+    async with request.app.state.database.writing() as session:
+        found = await _find(session, backtest_id)
+        if found.result is None:
+            raise Conflict(f"backtest {backtest_id} is {found.state} and has no result")
+        record(session, actor, deed_of(found, Action.BACKTEST_EXPORTED))
     headers = {"Content-Disposition": f'attachment; filename="backtest-{backtest_id}.csv"'}
     return PlainTextResponse(csv_of(found.result), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -140,6 +140,8 @@ BEGIN
       refused := 'no active operator asks for it';
     ELSIF num_nonnulls(NEW.decision, NEW.revoked_at, NEW.announced_at, NEW.expired_noted_at) > 0 THEN
       refused := 'it begins as a request';
+    ELSIF NEW.requested_at > now() + interval '5 minutes' THEN
+      refused := 'who asks later could have it last longer';
     END IF;
   ELSIF TG_OP <> 'UPDATE' THEN
     refused := TG_OP;

@@ -187,7 +187,7 @@ async def list_similar(
     """Other open findings like this one, by what they have in common; fit to be triaged together."""
     finding, behaviour, *_ = await found_finding(session, actor, finding_id)
     found = []
-    for each in likeness or Likeness:
+    for each in dict.fromkeys(likeness or Likeness):
         alike = store.alike(each, finding, behaviour)
         if alike is None:
             continue
