@@ -36,10 +36,6 @@ def port_name(port: int, transport: Transport) -> str:
     return _registry().get(port, {}).get(transport, "")
 
 
-def is_registered(port: int, transport: Transport) -> bool:
-    return transport in _registry().get(port, {})
-
-
 def only_transport(port: int) -> Transport | None:
     """The one transport on which a service uses this port; None when it has two or none."""
     if port in _ONE_TRANSPORT:

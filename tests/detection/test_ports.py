@@ -1,7 +1,7 @@
 import pytest
 
 from app.detection.behaviour import Transport
-from app.detection.ports import is_registered, only_transport, port_name
+from app.detection.ports import only_transport, port_name
 
 TCP, UDP = Transport.TCP, Transport.UDP
 
@@ -12,7 +12,6 @@ TCP, UDP = Transport.TCP, Transport.UDP
 )
 def test_iana_names_a_port(port, transport, name):
     assert port_name(port, transport) == name
-    assert is_registered(port, transport) is bool(name)
 
 
 @pytest.mark.parametrize(("port", "only"), [(5900, TCP), (22, TCP), (500, UDP), (53, None), (3389, None), (4782, None)])
