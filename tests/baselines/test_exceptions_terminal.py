@@ -98,6 +98,14 @@ def test_the_list_shows_what_is_wide_and_where_one_person_decided(asked: list[ht
         assert part in said
 
 
+def test_the_environment_says_where_the_server_is_and_what_to_trust(asked: list[httpx.Request]) -> None:
+    there = {"PORTBOOK_TOKEN": "secret", "PORTBOOK_URL": "https://portbook.test"}
+    assert CliRunner().invoke(app, ["exception", "list"], env=there).exit_code == 0
+    assert asked[-1].url.host == "portbook.test"
+    refused = CliRunner().invoke(app, ["findings"], env={"PORTBOOK_CA_FILE": "nothing.pem"})
+    assert "nothing.pem: No such file" in str(refused.exception)
+
+
 @pytest.mark.usefixtures("asked")
 def test_a_request_is_shown_with_what_it_would_cover() -> None:
     said = run("show", "9b1d")
