@@ -52,7 +52,7 @@ def settled(wanted: Sequence[NewEntry], known: Iterable[Entry], requester: str, 
     ]
     entries = [_entry(each, old, requester, now) for each, old in zip(wanted, before, strict=True)]
     if faults := [*_strangers(wanted, before), *_faults(entries)]:
-        raise EntriesRefused(sorted(faults))
+        raise EntriesRefused(sorted(set(faults)))
     return in_order(entries)
 
 

@@ -59,6 +59,13 @@ async def test_entries_that_cannot_be_are_named(
     assert await versions(server) == before
 
 
+async def test_a_fault_is_told_once(server: Server) -> None:
+    shop = await a_shop(server)
+    body = {"role": shop.role, "platform": "windows", "reason": "x", "entries": [an_entry(ports="70000")]}
+    problem = refused(await server.api.post(f"{BASELINES}/drafts", json=body), 422, "entries/0/ports")
+    assert problem["errors"] == [{"pointer": "entries/0/ports", "detail": "70000 is no port: 1 to 65535"}]
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
