@@ -14,7 +14,17 @@ from app.access.duties import PERMISSIONS, Duty, Permission, permissions_of
 from app.access.store import role_names
 from app.analysis.worker import analyse_some
 from app.detection.knobs import Knobs
-from tests.factories import Server, a_line, a_log, a_name, a_node, a_sign_in, a_token, an_operator, an_outbound_row
+from tests.factories import (
+    Server,
+    a_line,
+    a_log,
+    a_name,
+    a_node,
+    a_sign_in,
+    a_token,
+    an_operator,
+    an_outbound_row,
+)
 from tests.observations.stored import node_of, tell
 
 #: What a route demands. `read*`: an operator who is limited to some roles may ask too, and sees their nodes only.
