@@ -1,5 +1,6 @@
 """What an investigation asks about: process, file and unit that the row behind a finding names, as the node said."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ class Subject:
         return {Parameter.PID: self.pid, Parameter.PATH: self.path, Parameter.UNIT: self.unit}
 
 
+#: A path on another machine, in any of the ways that Windows writes it.
+_ELSEWHERE = re.compile(r"[\\/]{2}(?![?.][\\/][a-z]:)|\\\?\?\\unc\\", re.IGNORECASE)
+
+
 def subject_of(original: Original | None, *, known_pid: int | None, known_unit: str) -> Subject:
     """`known_pid` and `known_unit` are what the finding itself kept: all there is when the row is gone."""
     query, columns = told_as_row(original.query, original.columns) if original else ("", {})
@@ -33,7 +38,7 @@ def subject_of(original: Original | None, *, known_pid: int | None, known_unit: 
     return Subject(
         pid=process_id(text(columns, "pid")) or known_pid,
         started=int(started) if started else None,
-        path=bindable(_path(query, columns)),
+        path=bindable(_own(_path(query, columns))),
         unit=bindable(_unit(query, columns) or _single(known_unit)),
     )
 
@@ -53,6 +58,11 @@ def _path(query: str, columns: Mapping[str, object]) -> str:
     if query.endswith("/launchd"):
         return _said(columns, "program") or launched_program(_said(columns, "program_arguments"))
     return _said(columns, "proc_path") or _said(columns, "path")
+
+
+def _own(path: str) -> str:
+    """Empty for a path on another machine: the agent, as SYSTEM, would sign in there to read it."""
+    return "" if _ELSEWHERE.match(path) else path
 
 
 def _unit(query: str, columns: Mapping[str, object]) -> str:

@@ -83,3 +83,20 @@ def test_each_kind_of_row_names_its_subject(query: str, columns: dict[str, objec
 def test_without_a_row_there_is_what_the_finding_kept() -> None:
     assert subject_of(None, known_pid=5, known_unit="com.x") == Subject(5, None, None, "com.x")
     assert subject_of(None, known_pid=None, known_unit="a,b") == Subject()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("\\\\evil.example\\share\\a.exe", None),
+        ("//evil.example/share/a.exe", None),
+        ("\\\\?\\UNC\\evil.example\\share\\a.exe", None),
+        ("\\??\\UNC\\evil.example\\share\\a.exe", None),
+        ("\\\\?\\C:\\Windows\\a.exe", "\\\\?\\C:\\Windows\\a.exe"),
+        ("C:\\Windows\\a.exe", "C:\\Windows\\a.exe"),
+    ],
+)
+def test_no_agent_is_sent_to_another_machine(path: str, asked: str | None) -> None:
+    """Reading a file there as SYSTEM would hand the host's credentials to whoever named the path."""
+    row = Original("pack/windows_network/outbound", "added", {"proc_path": path})
+    assert subject_of(row, known_pid=1, known_unit="").path == asked
