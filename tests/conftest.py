@@ -48,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("database")
 
 
+@pytest.fixture(autouse=True)
+def _plain_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs within a test must not bind the log to that test's standard error, which ends with it."""
+    monkeypatch.setattr("app.server_log.configure_log", lambda **_: None)
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """Few day partitions, which are slow to copy, and no judging behind a test's back: call `analyse_some`."""

@@ -21,7 +21,7 @@ SECRET = "postgresql+psycopg://portbook:hunter2@db/portbook"
 
 
 async def start(database: Database, **given: object) -> None:
-    await note_start(database, Settings(**given), "https://localhost:8443")
+    await note_start(database, Settings(**{"postgres_bin_dir": None} | given), "https://localhost:8443")
 
 
 async def test_a_start_and_a_stop_are_logged(database: Database) -> None:

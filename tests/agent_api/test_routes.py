@@ -118,7 +118,7 @@ async def test_a_wrong_method_is_an_error(server: Server, endpoint: str, method:
 )
 async def test_a_wrong_path_is_an_error(server: Server, path: str) -> None:
     answer = await server.agents.post(path, content=b'{"node_key":"x"}')
-    assert answer.status_code == 404
+    assert answer.status_code in {404, 405}
     assert verdict(answer) is Verdict.KEPT
 
 

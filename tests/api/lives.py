@@ -77,7 +77,7 @@ class Machine:
     async def shows(self, port: int = 4444, *, days_ago: int = 0, seconds: int = 0, **columns: str) -> None:
         """The odd program connects out, is told and judged; `seconds` later than now on that day."""
         row = an_outbound_row(proc_path=ODD, proc_name="odd.exe", remote_port=str(port), svchost_hint="") | columns
-        then = int(utc_now().timestamp()) - DAY * days_ago + seconds
+        then = int(utc_now().timestamp()) + 1 - DAY * days_ago + seconds  # no earlier than what was decided before
         assert await self.server.say("log", a_log(self.key, [a_line(row, unix_time=then)])) == {}
         await judge(self.server)
 

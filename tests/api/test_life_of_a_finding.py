@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from app.access.auditing.checking import verify_log
+from app.access.auditor.checking import verify_log
 
 from app.access.duties import Duty
 from app.baselines.exceptions.calendar import keep as keep_exceptions

@@ -151,7 +151,7 @@ async def test_a_limited_operator_sees_and_asks_their_own_nodes_only(prompt: Ser
     await tell(prompt.database, "INSERT INTO roles (name) VALUES ('kiosk') ON CONFLICT DO NOTHING")
     await tell(
         prompt.database,
-        "UPDATE findings SET role_id = (SELECT role_id FROM roles WHERE name = 'kiosk') WHERE node_id = :n",
+        "UPDATE nodes SET role_id = (SELECT role_id FROM roles WHERE name = 'kiosk') WHERE node_id = :n",
         n=other.node_id,
     )
     asked = await other.asks()

@@ -22,6 +22,15 @@ async def a_lone_case(server: Server) -> Case:
     return await a_case(server, remote_port=str(next(_ports)))
 
 
+WITHDRAWN = """
+    WITH told AS (
+      INSERT INTO finding_changes (finding_id, node_id, at, kind, actor_name, from_state, to_state, reason)
+      SELECT finding_id, node_id, now(), 'state', 'portbook', 'open', 'withdrawn', 'light' FROM findings
+      WHERE node_id = :node)
+    UPDATE findings SET state = 'withdrawn', is_open = false WHERE node_id = :node
+"""
+
+
 async def make_high(case: Case, severity: str = "high") -> None:
     statement = "UPDATE findings SET severity = :severity WHERE node_id = :node"
     await tell(case.server.database, statement, severity=severity, node=case.node_id)
@@ -68,7 +77,7 @@ async def test_what_somebody_asked_already_is_not_asked_again(prompt: Server) ->
     "change",
     [
         "UPDATE findings SET opened_at = now() - interval '25 hours' WHERE node_id = :node",
-        "UPDATE findings SET state = 'withdrawn', is_open = false WHERE node_id = :node",
+        WITHDRAWN,
         "UPDATE nodes SET revoked_at = now() WHERE node_id = :node",
         "UPDATE nodes SET platform = 'other' WHERE node_id = :node",
         "DELETE FROM node_keys WHERE node_id = :node",
