@@ -21,6 +21,7 @@ T = TypeVar("T")
 operators_app = typer.Typer(help="People who work with Portbook, and what they may do.", no_args_is_help=True)
 tokens_app = typer.Typer(help="What lets a program use the JSON API.", no_args_is_help=True)
 
+LONG_NAME = 40  #: characters
 DutyNames = Annotated[
     list[str] | None, typer.Option("--duty", help="viewer, analyst, approver, reviewer, auditor, admin; several times")
 ]
@@ -191,13 +192,22 @@ def _tell(password: str | None, file: Path | None, done: str) -> None:
 
 
 def _operators_table(found: "list[Listed]") -> Table:
-    table = listing("name", "duties", "roles", "password of", "locked until", "disabled")
+    """Names are not folded before they are longer than an e-mail address is wont to be."""
+    table = listing("name", "duties", "roles", "now")
+    table.columns[0].min_width = min(max((len(each.operator.name) for each in found), default=0), LONG_NAME)
     for each in found:
-        operator = each.operator
         roles = "every one" if each.roles is None else ", ".join(each.roles)
-        times = (operator.password_changed_at, each.blocked_until, operator.disabled_at)
-        table.add_row(operator.name, ", ".join(operator.duties), roles, *map(_minute, times))
+        table.add_row(each.operator.name, ", ".join(each.operator.duties), roles, _state(each))
     return table
+
+
+def _state(each: "Listed") -> str:
+    if each.operator.disabled_at:
+        return f"disabled since {_minute(each.operator.disabled_at)}"
+    if each.blocked_until:
+        return f"locked until {_minute(each.blocked_until)}"
+    changed = each.operator.password_changed_at
+    return f"password of {_minute(changed)}" if changed else "no password: signs in by OpenID Connect"
 
 
 def _minute(at: datetime | None) -> str:
