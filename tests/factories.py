@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from app.access import store as access
 from app.access.actor import PORTBOOK, AuthMethod
@@ -55,9 +56,20 @@ class Server:
         return document_
 
 
+#: The routes of the first application. What they hold of one is in `app.state`, so that they serve every other too.
+_routes: list[BaseRoute] = []
+
+
+def _share_routes(app: FastAPI) -> None:
+    """FastAPI works out what routes demand at an application's first request, for a third of a second: once will do."""
+    _routes.extend(() if _routes else app.router.routes)
+    app.router.routes[:] = _routes
+
+
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[Server]:
     """Run an application's tasks, and clients that speak to it without a socket."""
+    _share_routes(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app):
         database = app.state.database
