@@ -96,8 +96,9 @@ async def test_a_node_and_a_day_have_their_bounds(prompt: Server, monkeypatch: p
     copied = """
         INSERT INTO findings SELECT (f).* FROM (
           SELECT jsonb_populate_record(f, jsonb_build_object('finding_id', gen_random_uuid(),
-                                                             'behaviour_id', gen_random_uuid())) AS f
-          FROM findings f WHERE node_id = :node LIMIT 1) AS copy
+                                                             'behaviour_id', b.behaviour_id)) AS f
+          FROM findings f JOIN behaviours b ON b.behaviour_id <> f.behaviour_id AND b.direction = 'outbound'
+          WHERE f.node_id = :node LIMIT 1) AS copy
     """
     await make_high(case)
     await tell(prompt.database, copied, node=case.node_id)
