@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from app.access.auditor.checking import verify_log
-
 from app.access.duties import Duty
 from app.baselines.exceptions.calendar import keep as keep_exceptions
 from app.clock import utc_now
