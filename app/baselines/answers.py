@@ -139,8 +139,8 @@ class ProposedOut(BaseModel):
 async def versions_out(session: ReadSession, versions: Sequence[BaselineVersion]) -> list[VersionOut]:
     ids = {each for version in versions for each in _operators(version)}
     names = await store.names_of(session, ids)
-    entries = {each: await store.count_entries(session, each) for each in {one.baseline_id for one in versions}}
-    return [_version_out(each, names, entries[each.baseline_id].get(each.number, 0)) for each in versions]
+    entries = await store.count_entries(session, {each.baseline_id for each in versions})
+    return [_version_out(each, names, entries.get((each.baseline_id, each.number), 0)) for each in versions]
 
 
 async def version_out(session: ReadSession, version: BaselineVersion) -> VersionOut:

@@ -161,10 +161,11 @@ async def entries_named(
     return [entry_of(row, platform) for row in rows]
 
 
-async def count_entries(session: ReadSession, baseline_id: int) -> dict[int, int]:
-    """Version → how many entries it has."""
-    query = select(BaselineEntry.version, func.count()).where(BaselineEntry.baseline_id == baseline_id)
-    return {number: total for number, total in await session.execute(query.group_by(BaselineEntry.version))}  # noqa: C416
+async def count_entries(session: ReadSession, baseline_ids: Collection[int]) -> dict[tuple[int, int], int]:
+    """(baseline, version) → how many entries it has."""
+    key = (BaselineEntry.baseline_id, BaselineEntry.version)
+    query = select(*key, func.count()).where(BaselineEntry.baseline_id.in_(baseline_ids)).group_by(*key)
+    return {(of, number): total for of, number, total in await session.execute(query)}
 
 
 _OF_EXPECTATION = ("program", "path", "signer", "unit", "first_port", "last_port")
