@@ -29,14 +29,13 @@ def api_client(url: str, token: str, ca_file: Path | None) -> httpx.Client:
 
 def get(client: httpx.Client, path: str, params: Mapping[str, Any] | None = None) -> Any:
     """Raises: NotSignedIn, InvalidRequest."""
-    with opened(client, "GET", path, params=params) as answer:
-        answer.read()
-        return _document(client, answer)
+    return answered(client, "GET", path, params=params)
 
 
 def post(client: httpx.Client, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Raises: NotSignedIn, InvalidRequest."""
-    return answered(client, "POST", path, content=json.dumps(body).encode())
+    document: dict[str, Any] = answered(client, "POST", path, content=json.dumps(body).encode())
+    return document
 
 
 def answered(
@@ -46,15 +45,14 @@ def answered(
     *,
     params: Mapping[str, Any] | None = None,
     content: bytes | None = None,
-) -> dict[str, Any]:
+) -> Any:
     """The JSON of an answer that is no problem.
 
     Raises: NotSignedIn, InvalidRequest with what the server said.
     """
     with opened(client, method, path, params=params, content=content) as answer:
         answer.read()
-        document: dict[str, Any] = _document(client, answer)
-        return document
+        return _document(client, answer)
 
 
 def get_text(client: httpx.Client, path: str) -> str:

@@ -275,7 +275,7 @@ def _act(client: "httpx.Client", what: tuple[str, str, int, str], body: dict[str
     _show(done, as_json=as_json, shown=done_view(done, role, platform))
 
 
-def _send_file(client: "httpx.Client", file: Path, params: dict[str, Any]) -> dict[str, Any]:
+def _send_file(client: "httpx.Client", file: Path, params: dict[str, Any]) -> Any:
     """Faults that can be seen in the file alone are told with their lines, before anything is sent."""
     from app.api_client import answered
     from app.baselines.terminal import faults_text
