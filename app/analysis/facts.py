@@ -16,6 +16,7 @@ from app.detection.behaviour import Platform
 from app.detection.facts import FACT_QUERIES, Fact, FactKind
 from app.observations.models import FreshFacts
 from app.observations.originals import INFLATED_MAX_BYTES, Originals
+from app.observations.store import bodies
 
 CLAIM_BATCHES = 100
 
@@ -63,7 +64,7 @@ async def _take(database: Database, limit: int) -> int:
 async def _keep(session: WriteSession, claimed: Sequence[FreshFacts]) -> list[FreshFacts]:
     """Returns those whose facts were kept: the first, until they fill the memory of one transaction."""
     platforms = await store.platforms(session, {each.node_id for each in claimed})
-    originals = Originals(await store.bodies(session, claimed))
+    originals = Originals(await bodies(session, claimed))
     by_kind: defaultdict[FactKind, list[Fact]] = defaultdict(list)
     read: list[FreshFacts] = []
     for each in takewhile(lambda _: originals.inflated < INFLATED_MAX_BYTES, claimed):

@@ -1,22 +1,22 @@
 """The SQL of analysis: claim what is new, read the rows behind it, keep who signed what."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, and_, bindparam, delete, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, DATE, TEXT, insert
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, TEXT, insert
 from sqlalchemy.types import TypeEngine
 
 from app.analysis.models import Image
 from app.database import ReadSession, WriteSession
-from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
+from app.detection.behaviour import Behaviour, Platform, Program
 from app.detection.context import Signer, Trust
 from app.findings.turns.store import JUDGING_LOCK
 from app.fleet.models import Node
 from app.observations import models as observed
+from app.observations.store import behaviour_of
 
 FAILURES_MAX = 5
 
@@ -79,42 +79,9 @@ async def note_failure(session: WriteSession, fresh_id: int) -> None:
     await session.execute(failed.values(failures=observed.FreshSightings.failures + 1))
 
 
-_BODIES = arrays(
-    """
-    SELECT b.batch_id, b.body FROM batches b
-    JOIN unnest(:days, :nodes, :batches) AS w(day, node_id, batch_id) USING (day, node_id, batch_id)
-    """,
-    days=DATE(), nodes=BIGINT(), batches=PG_UUID(),
-)  # fmt: skip
-
-
-class InBatch(Protocol):
-    """What came in a batch: an entry of a queue, a sighting."""
-
-    @property
-    def node_id(self) -> Any: ...
-    @property
-    def batch_day(self) -> Any: ...
-    @property
-    def batch_id(self) -> Any: ...
-
-
-async def bodies(session: ReadSession, fresh: Iterable[InBatch]) -> dict[UUID, bytes]:
-    """Batch id → stored gzip body; batches that retention has dropped are missing."""
-    keys = sorted({(each.batch_day, each.node_id, each.batch_id) for each in fresh})
-    days, nodes, batches = (list(column) for column in zip(*keys, strict=True))
-    found = await session.execute(_BODIES, {"days": days, "nodes": nodes, "batches": batches})
-    return {row.batch_id: row.body for row in found}
-
-
 async def behaviours(session: WriteSession, ids: Collection[UUID]) -> dict[UUID, Behaviour]:
     found = await session.scalars(select(observed.Behaviour).where(observed.Behaviour.behaviour_id.in_(ids)))
-    return {row.behaviour_id: _behaviour(row) for row in found}
-
-
-def _behaviour(row: observed.Behaviour) -> Behaviour:
-    program = Program(Platform(row.platform), row.path, row.name, row.unit)
-    return Behaviour(program, Direction(row.direction), Transport(row.transport), row.bucket)
+    return {row.behaviour_id: behaviour_of(row) for row in found}
 
 
 _SIGNERS = arrays(

@@ -38,6 +38,7 @@ from app.findings.roll_outs import gather_roll_outs
 from app.fleet.store import list_roles
 from app.observations.models import FreshSightings
 from app.observations.originals import INFLATED_MAX_BYTES, Original, Originals
+from app.observations.store import bodies
 from app.tuning.in_force import KnobsInForce
 
 CLAIM_BATCHES = 200
@@ -175,7 +176,7 @@ def _bounded(claimed: Sequence[FreshSightings]) -> list[FreshSightings]:
 async def _sighted(session: WriteSession, claimed: Sequence[FreshSightings]) -> list[Sighted]:
     """The claimed sightings with their behaviours and rows, in the order in which they came, while memory lasts."""
     behaviours = await store.behaviours(session, {key for each in claimed for key in each.behaviour_ids})
-    rows = Originals(await store.bodies(session, claimed))
+    rows = Originals(await bodies(session, claimed))
     return [
         Sighted(fresh, behaviours[key], line, row, at, rows.find(fresh.batch_id, line, row))
         for fresh in takewhile(lambda _: rows.inflated < INFLATED_MAX_BYTES, claimed)
@@ -236,9 +237,7 @@ async def _keep(
     exceptions: ExceptionsInForce,
 ) -> None:
     heavy = [each for each in judged if each.deviation.severity is not Severity.NONE]
-    light = {(each.where.node_id, each.deviation.behaviour.behaviour_id) for each in judged} - {
-        (each.where.node_id, each.deviation.behaviour.behaviour_id) for each in heavy
-    }
+    light = {each.pair for each in judged} - {each.pair for each in heavy}
     now = utc_now()
     withdrawn = await withdraw(session, day, light, now)
     await open_findings(session, heavy, now)

@@ -3,24 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from app.access.actor import Actor
 from app.baselines import found, store
+from app.baselines.regathering import regather
 from app.baselines.store import Covered, Named
 from app.database import ReadSession, WriteSession
-from app.detection.addresses import PeerScope
 from app.detection.baseline import Baseline, Entry
-from app.detection.behaviour import Behaviour, Direction, Program, Transport
-from app.detection.context import Signer, Trust
-from app.detection.expectations import ANY_PROGRAM, Observed
+from app.detection.expectations import ANY_PROGRAM
 from app.findings.changes import StateChange, change_states
 from app.findings.models import Finding
-from app.findings.roll_outs import gather_roll_outs
 from app.findings.states import State
-from app.findings.store import lock_findings
-from app.findings.turns.store import hold_judging
-from app.tuning.in_force import KnobsInForce
+from app.findings.store import lock_findings, observed_in
 
 REASON_MAX = 1_000
 
@@ -42,19 +36,11 @@ async def expectable(session: ReadSession, named: Named, entries: Sequence[Entry
     asked = None if ANY_PROGRAM in programs else programs
     rows = await store.undecided_findings(session, named[0].role_id, named[0].platform, asked) if programs else ()
     baseline = Baseline(entries)
-    return [Expectable(row, entry) for row in rows if (entry := baseline.find(_observed(row, named)))]
-
-
-def _observed(row: Covered, named: Named) -> Observed:
-    finding, shown, _ = row
-    program = Program(found.platform(named), shown.path, shown.name, shown.unit)
-    behaviour = Behaviour(program, Direction(shown.direction), Transport(shown.transport), shown.bucket)
-    return Observed(behaviour, Signer(Trust(finding.trust), finding.signer), PeerScope(finding.peer_scope))
+    return [Expectable(row, entry) for row in rows if (entry := baseline.find(observed_in(row[0], row[1])))]
 
 
 async def apply(session: WriteSession, actor: Actor, named: Named, number: int, now: datetime) -> list[Expectable]:
-    """Withdraw the findings that a version expects. Nobody judges until the transaction ends."""
-    await hold_judging(session)
+    """Withdraw the findings that a version expects. The caller holds the judging until the transaction ends."""
     baseline_id = named[0].baseline_id
     entries = await store.entries_of(session, baseline_id, number, found.platform(named))
     closing = {each.row[0].finding_id: each for each in await expectable(session, named, entries)}
@@ -72,13 +58,5 @@ async def apply(session: WriteSession, actor: Actor, named: Named, number: int, 
         for each in living
     ]
     await change_states(session, actor, changes, now)
-    await _gather(session, named, {each.behaviour_id for each in living}, now)
+    await regather(session, found.platform(named), {each.behaviour_id for each in living}, now)
     return [closing[each] for each in closing if each in {gone.finding_id for gone in living}]
-
-
-async def _gather(session: WriteSession, named: Named, behaviours: set[UUID], now: datetime) -> None:
-    """The fleet findings of what was closed: they may have too few nodes left."""
-    knobs = KnobsInForce()
-    await knobs.refresh(session)
-    settings, _ = knobs.of("", named[0].platform)  # a roll-out knows no roles
-    await gather_roll_outs(session, behaviours, settings, now)

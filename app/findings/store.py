@@ -30,15 +30,31 @@ from sqlalchemy.orm import defer
 
 from app.access.models import Operator
 from app.database import ReadSession, WriteSession
+from app.detection.addresses import PeerScope
+from app.detection.context import Signer, Trust
 from app.detection.deviation import Severity, Spread
+from app.detection.expectations import Observed
 from app.detection.roll_out import Loose, Wave, takes_in
 from app.findings.models import Finding, FindingChange, FleetFinding
 from app.findings.states import State
 from app.findings.turns.store import take_turn
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
+from app.observations.store import behaviour_of
 
 Pair = tuple[int, UUID]  #: node, behaviour
+
+
+def among(ids: Collection[UUID]) -> Any:
+    """Any number of them as one parameter."""
+    return any_(literal(list(ids), ARRAY(Uuid)))
+
+
+def observed_in(finding: Finding, row: Behaviour) -> Observed:
+    """What the judgement of a finding speaks of; `row` is its behaviour's."""
+    signer = Signer(Trust(finding.trust), finding.signer)
+    return Observed(behaviour_of(row), signer, PeerScope(finding.peer_scope))
+
 
 #: Spelled out, so that PostgreSQL sees that the index of living findings has them all.
 _IS_LIVING = Finding.state != literal_column("'withdrawn'")
@@ -200,7 +216,7 @@ async def lock_findings(session: WriteSession, conditions: Sequence[Any]) -> Seq
 
 async def set_states(session: WriteSession, finding_ids: Sequence[UUID], values: dict[str, Any]) -> Counter[UUID]:
     """Returns the fleet findings that they belong to, with how many do."""
-    those = Finding.finding_id == any_(literal(list(finding_ids), ARRAY(Uuid)))
+    those = Finding.finding_id == among(finding_ids)
     changed = update(Finding).where(those).values(**values)
     members = changed.returning(Finding.fleet_finding_id).execution_options(synchronize_session=False)
     return Counter(fleet for fleet in await session.scalars(members) if fleet)

@@ -3,20 +3,20 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
 import psycopg
 from psycopg import AsyncCursor
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
-from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Date, Uuid, and_, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from app.clock import utc_now
 from app.database import Database, ReadSession, WriteSession
-from app.detection.behaviour import Behaviour
+from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
 from app.detection.standing import Subjects
 from app.observations import models
 from app.observations.packed import PackedArray
@@ -182,6 +182,45 @@ def behaviour_row(behaviour: Behaviour) -> tuple[object, ...]:
     what = (program.platform.value, program.path, program.name, program.unit)
     how = (behaviour.direction.value, behaviour.transport.value, behaviour.bucket)
     return (behaviour.behaviour_id, program.program_id, *what, *how, *Subjects.of(behaviour).all)
+
+
+def behaviour_of(row: models.Behaviour) -> Behaviour:
+    """What `behaviour_row` was made of."""
+    program = Program(Platform(row.platform), row.path, row.name, row.unit)
+    return Behaviour(program, Direction(row.direction), Transport(row.transport), row.bucket)
+
+
+class InBatch(Protocol):
+    """What came in a batch: an entry of a queue, a sighting, the row that a finding quotes."""
+
+    @property
+    def node_id(self) -> Any: ...
+    @property
+    def batch_day(self) -> Any: ...
+    @property
+    def batch_id(self) -> Any: ...
+
+
+_BODIES = text(
+    """
+    SELECT b.batch_id, b.body FROM batches b
+    JOIN unnest(:days, :nodes, :batches) AS w(day, node_id, batch_id) USING (day, node_id, batch_id)
+    """
+).bindparams(
+    bindparam("days", type_=ARRAY(Date)),
+    bindparam("nodes", type_=ARRAY(BigInteger)),
+    bindparam("batches", type_=ARRAY(Uuid)),
+)
+
+
+async def bodies(session: ReadSession, wanted: Iterable[InBatch]) -> dict[UUID, bytes]:
+    """Batch id → stored gzip body; batches that retention has dropped are missing."""
+    keys = sorted({(each.batch_day, each.node_id, each.batch_id) for each in wanted})
+    if not keys:
+        return {}
+    days, nodes, batches = (list(column) for column in zip(*keys, strict=True))
+    found = await session.execute(_BODIES, {"days": days, "nodes": nodes, "batches": batches})
+    return {row.batch_id: row.body for row in found}
 
 
 async def ensure_partitions(session: WriteSession, table: str, days: Iterable[date]) -> None:

@@ -18,6 +18,7 @@ from app.detection.context import Signer, context_of
 from app.detection.standing import Standing
 from app.detection.surroundings import Surroundings
 from app.observations.originals import Original, Originals
+from app.observations.store import bodies
 
 #: Bodies that are in memory at once; each may be as large as an agent's largest post.
 BODIES_MAX = 50
@@ -121,8 +122,7 @@ async def _originals(session: WriteSession, found: Sequence[Sighting]) -> dict[K
         by_batch[each.batch_id].append(each)
     rows: dict[Key, Original] = {}
     for some in _groups(list(by_batch.values())):
-        bodies = await statistics.bodies(session, [each[0] for each in some])
-        originals = Originals(bodies)
+        originals = Originals(await bodies(session, [each[0] for each in some]))
         for each in (sighting for group in some for sighting in group):
             if original := originals.find(each.batch_id, each.line_number, each.row_number):
                 rows[each.key] = original

@@ -12,18 +12,14 @@ from app.baselines.exceptions import store
 from app.baselines.exceptions.in_force import ExceptionsInForce, Shown, in_force
 from app.baselines.exceptions.models import RequestedException
 from app.baselines.exceptions.store import Candidate
+from app.baselines.regathering import regather
 from app.database import ReadSession, WriteSession
-from app.detection.addresses import PeerScope
-from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
-from app.detection.context import Signer, Trust
-from app.detection.expectations import Observed
+from app.detection.behaviour import Platform
 from app.findings.changes import StateChange, change_states
 from app.findings.models import Finding
-from app.findings.roll_outs import gather_roll_outs
 from app.findings.states import State
-from app.findings.store import lock_findings
-from app.observations.models import Behaviour as BehaviourRow
-from app.tuning.in_force import KnobsInForce
+from app.findings.store import among, lock_findings, observed_in
+from app.observations.models import Behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +34,9 @@ class LetGo:
         return f"findings opened again: {self.reopened}, gone over to another exception: {self.went_over}"
 
 
-def shown_in(finding: Finding, row: BehaviourRow) -> Shown:
+def shown_in(finding: Finding, row: Behaviour) -> Shown:
     """What the judgement of a finding speaks of."""
-    program = Program(Platform(row.platform), row.path, row.name, row.unit)
-    behaviour = Behaviour(program, Direction(row.direction), Transport(row.transport), row.bucket)
-    signer = Signer(Trust(finding.trust), finding.signer)
-    return Shown(finding.node_id, finding.role_id, Observed(behaviour, signer, PeerScope(finding.peer_scope)))
+    return Shown(finding.node_id, finding.role_id, observed_in(finding, row))
 
 
 async def coverable(session: ReadSession, one: RequestedException, now: datetime) -> list[Candidate]:
@@ -59,11 +52,11 @@ async def cover(
 ) -> list[tuple[Candidate, State]]:
     """Except what is `coverable`. It is this transaction's turn. Returns each with its state before."""
     ids = [finding.finding_id for finding, *_ in found]
-    still = [store.with_ids(ids), store.is_open_or_covered_by(one.renewal_of)]
+    still = [Finding.finding_id == among(ids), store.is_open_or_covered_by(one.renewal_of)]
     before = {each.finding_id: each for each in await lock_findings(session, still)}
     changes = {key: excepted(each, one.exception_id, why) for key, each in before.items()}
     await change_states(session, actor, list(changes.values()), now)
-    await _gather(session, Platform(one.platform), list(before.values()), now)
+    await regather(session, Platform(one.platform), {each.behaviour_id for each in before.values()}, now)
     return [(each, changes[each[0].finding_id].before) for each in found if each[0].finding_id in changes]
 
 
@@ -78,7 +71,7 @@ async def let_go(session: WriteSession, one: RequestedException, why: str, now: 
         other = others.choose([shown_in(each, rows[each.behaviour_id])], now)
         changes.append(excepted(each, other, why) if other else reopened(each, why))
     await change_states(session, PORTBOOK, changes, now)
-    await _gather(session, Platform(one.platform), locked, now)
+    await regather(session, Platform(one.platform), {each.behaviour_id for each in locked}, now)
     kept = sum(each.after is State.EXCEPTED for each in changes)
     return LetGo(len(changes) - kept, kept)
 
@@ -104,11 +97,3 @@ def reopened(finding: Finding, why: str) -> StateChange:
 
 def named(exception_id: UUID) -> str:
     return f"exception {exception_id}"
-
-
-async def _gather(session: WriteSession, platform: Platform, changed: Sequence[Finding], now: datetime) -> None:
-    """A fleet finding speaks for open findings only."""
-    knobs = KnobsInForce()
-    await knobs.refresh(session)
-    settings, _ = knobs.of("", platform)  # a roll-out knows no roles
-    await gather_roll_outs(session, {each.behaviour_id for each in changed}, settings, now)

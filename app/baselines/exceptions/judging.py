@@ -13,10 +13,8 @@ from app.detection.expectations import Observed
 from app.findings.changes import StateChange, change_states
 from app.findings.keeping import NewFinding
 from app.findings.models import Finding
-from app.findings.store import lock_findings
+from app.findings.store import Pair, among, lock_findings
 from app.observations.models import Behaviour
-
-Pair = tuple[int, UUID]
 
 
 async def heed_exceptions(
@@ -28,9 +26,9 @@ async def heed_exceptions(
     """
     if not heavy or exceptions.were_none:
         return
-    judged = {_pair(each): each for each in heavy}
+    judged = {each.pair: each for each in heavy}
     ids = await store.findings_shown(session, judged)
-    findings = await lock_findings(session, [store.with_ids(ids)]) if ids else []
+    findings = await lock_findings(session, [Finding.finding_id == among(ids)]) if ids else []
     rows = await store.behaviours_of(session, findings)
     covering = {
         each.finding_id: _chosen(each, rows[each.behaviour_id], judged[_of(each)], exceptions, now) for each in findings
@@ -40,7 +38,7 @@ async def heed_exceptions(
     seen = {_of(each): covering[each.finding_id] for each in findings}
     new = [each for each in heavy if not each.where.again]
     await store.count_days(
-        session, day, [(by, each.first_seen_at) for each in new if (by := seen.get(_pair(each))) is not None]
+        session, day, [(by, each.first_seen_at) for each in new if (by := seen.get(each.pair)) is not None]
     )
 
 
@@ -60,10 +58,6 @@ def _change(finding: Finding, by: UUID | None) -> StateChange | None:
     if by is None and finding.exception_id is not None:
         return reopened(finding, f"{named(finding.exception_id)} does not cover what was seen")
     return None
-
-
-def _pair(each: NewFinding) -> Pair:
-    return each.where.node_id, each.deviation.behaviour.behaviour_id
 
 
 def _of(finding: Finding) -> Pair:

@@ -13,13 +13,11 @@ from sqlalchemy import (
     Row,
     Uuid,
     and_,
-    any_,
     bindparam,
     case,
     exists,
     false,
     func,
-    literal,
     or_,
     select,
     text,
@@ -35,6 +33,7 @@ from app.database import ReadSession, WriteSession
 from app.detection.expectations import ANY_PROGRAM, Expectation
 from app.findings.models import Finding, FindingChange
 from app.findings.states import State
+from app.findings.store import among
 from app.fleet.models import Node, Role
 from app.observations.models import Behaviour
 
@@ -142,11 +141,6 @@ async def role_name(session: ReadSession, role_id: int | None) -> str | None:
     return await session.scalar(select(Role.name).where(Role.role_id == role_id)) if role_id is not None else None
 
 
-def among(ids: Collection[UUID]) -> Any:
-    """Any number of them as one parameter."""
-    return any_(literal(list(ids), ARRAY(Uuid)))
-
-
 Candidate = Row[Finding, Behaviour, str]
 
 
@@ -180,10 +174,6 @@ def is_open_or_covered_by(exception_id: UUID | None) -> ColumnElement[bool]:
 def covered_by(exception_id: UUID) -> ColumnElement[bool]:
     """Findings that are excepted by just this one."""
     return and_(Finding.exception_id == exception_id, Finding.state == State.EXCEPTED.value)
-
-
-def with_ids(ids: Collection[UUID]) -> ColumnElement[bool]:
-    return and_(Finding.finding_id == among(ids))
 
 
 _LAST_BY_A_PERSON = """(

@@ -22,6 +22,7 @@ from app.detection.behaviour import NETWORK, Direction, Platform
 from app.detection.context import context_of
 from app.detection.expectations import UNKNOWN_SIGNER, Observed
 from app.observations.originals import Originals
+from app.observations.store import bodies
 from app.problems import InvalidRequest
 
 ROWS_LOOKED_AT = 8
@@ -205,7 +206,7 @@ async def _peers(session: ReadSession, role_id: int, newest: Mapping[UUID, date]
     waiting = iter(newest.items())
     while some := dict(islice(waiting, AT_A_TIME)):
         sightings = await store.some_sightings(session, role_id, some, ROWS_LOOKED_AT)
-        rows = Originals(await store.bodies(session, sightings)) if sightings else Originals({})
+        rows = Originals(await bodies(session, sightings))
         for each in sightings:
             row = rows.find(each.batch_id, each.line_number, each.row_number)
             if row:

@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Date, Row, Text, Uuid, bindparam, func, select, text
 
 from app.database import ReadSession
-from app.detection.behaviour import Behaviour, Direction, Platform, Program, Transport
+from app.detection.behaviour import Behaviour
 from app.detection.context import Signer, Trust
 from app.findings.models import Finding
 from app.fleet.models import Node
 from app.observations import models as observed
+from app.observations.store import behaviour_of
 
 _NODES = text(
     """
@@ -51,12 +52,7 @@ async def behaviours(session: ReadSession, ids: Collection[UUID], platform: str)
     """Those of the platform."""
     shown = observed.Behaviour
     rows = await session.scalars(select(shown).where(shown.behaviour_id.in_(ids), shown.platform == platform))
-    return {row.behaviour_id: _behaviour(row) for row in rows}
-
-
-def _behaviour(row: observed.Behaviour) -> Behaviour:
-    program = Program(Platform(row.platform), row.path, row.name, row.unit)
-    return Behaviour(program, Direction(row.direction), Transport(row.transport), row.bucket)
+    return {row.behaviour_id: behaviour_of(row) for row in rows}
 
 
 _SIGNERS = text(
@@ -100,13 +96,3 @@ async def some_sightings(
     """At most so many of each behaviour on its newest day, those of one batch after each other."""
     values = {"behaviours": list(newest), "days": list(newest.values()), "role": role_id, "most": most}
     return (await session.execute(_ROWS, values)).all()
-
-
-async def bodies(session: ReadSession, sightings: Sequence[Row[Any]]) -> dict[UUID, bytes]:
-    """Batch id → stored gzip body; batches that retention has dropped are missing."""
-    batch = observed.Batch
-    keys = {(each.batch_day, each.node_id, each.batch_id) for each in sightings}
-    days, nodes, ids = ({key[place] for key in keys} for place in range(3))
-    which = (batch.day.in_(days), batch.node_id.in_(nodes), batch.batch_id.in_(ids))
-    rows = await session.execute(select(batch.batch_id, batch.body).where(*which))
-    return {batch_id: body for batch_id, body in rows}  # noqa: C416

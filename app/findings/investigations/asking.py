@@ -21,6 +21,7 @@ from app.findings.models import Finding
 from app.findings.store import Listed
 from app.fleet.models import Node
 from app.observations.originals import Originals
+from app.observations.store import bodies
 from app.problems import Conflict, InvalidRequest, NotFound
 
 #: A laptop that sleeps over night is asked in the morning.
@@ -78,7 +79,7 @@ def choose(questions: Sequence[Question], subject: Subject) -> Chosen:
 async def _found(session: ReadSession, actor: Actor, finding_id: UUID) -> Listed:
     """Raises: NotFound, also where the node has a role by now that the actor may not see."""
     found = await findings.find_finding(session, finding_id, actor.roles)
-    if found is None or (actor.roles is not None and found[2].role_id not in actor.roles):
+    if found is None:
         raise NotFound(f"no finding {finding_id}")
     return found
 
@@ -108,8 +109,7 @@ def _named(fitting: Sequence[Question], wanted: Sequence[str] | None) -> list[Qu
 
 
 async def _subject(session: ReadSession, finding: Finding, unit: str) -> Subject:
-    body = await store.body_of(session, finding.batch_day, finding.node_id, finding.batch_id)
-    rows = Originals({finding.batch_id: body} if body else {})
+    rows = Originals(await bodies(session, [finding]))
     original = rows.find(finding.batch_id, finding.line_number, finding.row_number)
     return subject_of(original, known_pid=finding.process_id, known_unit=unit)
 

@@ -1,7 +1,7 @@
 """The SQL of investigations. Whoever changes one locks it first, by its id, so that answers follow each other."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +13,9 @@ from app.findings.investigations.models import Investigation, InvestigationAnswe
 from app.findings.models import Finding
 from app.findings.store import of_roles
 from app.fleet.models import Node, NodeKey
-from app.observations.models import Batch
 
 #: Any number that is ours alone: one worker at a time asks by itself.
 OWN_LOCK = 0x496E7671
-
-
-async def body_of(session: ReadSession, day: date, node_id: int, batch_id: UUID) -> bytes | None:
-    """A stored batch; None when retention has dropped it."""
-    return await session.scalar(
-        select(Batch.body).where(Batch.day == day, Batch.node_id == node_id, Batch.batch_id == batch_id)
-    )
 
 
 async def has_key(session: ReadSession, node_id: int, now: datetime) -> bool:

@@ -11,12 +11,9 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     SmallInteger,
-    Uuid,
-    any_,
     bindparam,
     func,
     insert,
-    literal,
     select,
     text,
     tuple_,
@@ -29,7 +26,7 @@ from app.database import ReadSession, WriteSession
 from app.detection.behaviour import NETWORK
 from app.findings.models import Finding, FindingChange, FleetFinding
 from app.findings.states import OPEN, State
-from app.findings.store import of_roles
+from app.findings.store import among, of_roles
 from app.findings.triage.similar import Likeness
 from app.findings.turns.store import take_turn
 from app.fleet.models import Node, Role
@@ -49,7 +46,7 @@ class Locked:
 
 async def lock(session: WriteSession, finding_ids: Collection[UUID], roles: Collection[int] | None) -> list[Locked]:
     """Those of them that are of these roles, in the order of their ids."""
-    return await _lock(session, Finding.finding_id == any_(literal(list(finding_ids), ARRAY(Uuid))), *of_roles(roles))
+    return await _lock(session, Finding.finding_id == among(finding_ids), *of_roles(roles))
 
 
 async def lock_members(session: WriteSession, fleet_id: UUID, states: Collection[State]) -> list[Locked]:
@@ -87,7 +84,7 @@ async def set_fleet_state(session: WriteSession, fleet_id: UUID, state: State) -
 
 async def rejoin(session: WriteSession, fleet_id: UUID, finding_ids: Sequence[UUID]) -> None:
     """Reopened together with their fleet finding, they belong to it again."""
-    those = update(Finding).where(Finding.finding_id == any_(literal(list(finding_ids), ARRAY(Uuid))))
+    those = update(Finding).where(Finding.finding_id == among(finding_ids))
     fleet = update(FleetFinding).where(FleetFinding.fleet_finding_id == fleet_id)
     for statement in (those.values(fleet_finding_id=fleet_id), fleet.values(nodes=len(finding_ids))):
         await session.execute(statement.execution_options(synchronize_session=False))
