@@ -22,7 +22,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     """Raises: InvalidRequest, naming the field."""
     if hasattr(request.state, "form"):
         raise InvalidRequest("the body is a form; send JSON", field="body")
-    content = await _read(request, BODY_MAX_BYTES)
+    content = await _bounded(request, BODY_MAX_BYTES)
     try:
         return model.model_validate(json.loads(content, object_pairs_hook=_once))
     except ValidationError as problem:
@@ -47,7 +47,7 @@ async def read_form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         return {}
     if not hasattr(request.state, "form"):
-        content = await _read(request, FORM_MAX_BYTES)
+        content = await _bounded(request, FORM_MAX_BYTES)
         try:
             pairs = parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
             request.state.form = _once(pairs)
@@ -57,13 +57,22 @@ async def read_form(request: Request) -> dict[str, str]:
     return form
 
 
-async def _read(request: Request, most_bytes: int) -> bytes:
+async def read_bytes(request: Request, most_bytes: int, refused: Exception) -> bytes:
+    """The body as sent, never more than `most_bytes` of it held.
+
+    Raises: `refused`, as soon as more has come.
+    """
     content = bytearray()
     async for part in request.stream():
         content += part
         if len(content) > most_bytes:
-            raise InvalidRequest(f"the body is longer than {most_bytes:,} bytes", field="body")
+            raise refused
     return bytes(content)
+
+
+async def _bounded(request: Request, most_bytes: int) -> bytes:
+    refused = InvalidRequest(f"the body is longer than {most_bytes:,} bytes", field="body")
+    return await read_bytes(request, most_bytes, refused)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from app.detection.behaviour import Platform
 from app.fleet.models import Role
 from app.keyset import Cursor, Limit, Page, Sorting, keyset
 from app.problems import Problem
-from app.request_body import json_body, read_json
+from app.request_body import json_body, read_bytes, read_json
 
 router = APIRouter(prefix="/baselines", tags=["baselines"])
 
@@ -178,12 +178,8 @@ async def _file_out(session: Reading, applied: Applied) -> FileOut:
 
 
 async def _content(request: Request) -> bytes:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > FILE_MAX_BYTES:
-            raise FileRefused([LineFault(1, "", f"longer than {FILE_MAX_BYTES:,} bytes")])
-    return bytes(content)
+    refused = FileRefused([LineFault(1, "", f"longer than {FILE_MAX_BYTES:,} bytes")])
+    return await read_bytes(request, FILE_MAX_BYTES, refused)
 
 
 @router.get("/{baseline_id}")

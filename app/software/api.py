@@ -15,6 +15,7 @@ from app.detection.approved import ApprovedSoftware
 from app.detection.software import SoftwareSource
 from app.keyset import Cursor, Limit, Page, Sorting, instant, keyset, uuid
 from app.problems import InvalidRequest, NotFound
+from app.request_body import read_bytes
 from app.software import store
 from app.software.approvals import Difference, compare, import_list
 from app.software.approved_csv import ReadList, ports_text, read_approved
@@ -198,12 +199,7 @@ async def list_fleet(
 
 async def _body(request: Request) -> bytes:
     """Never more than a file may hold."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise InvalidRequest(f"the file is over the limit of {MAX_BYTES:,} bytes")
-    return bytes(body)
+    return await read_bytes(request, MAX_BYTES, InvalidRequest(f"the file is over the limit of {MAX_BYTES:,} bytes"))
 
 
 def _read(body: bytes) -> ReadList:
