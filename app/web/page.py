@@ -22,12 +22,8 @@ from app.web.static import static_url
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+#: Of a page alone; the rest of what every answer says is in `app.web.headers`.
+HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
