@@ -238,7 +238,7 @@ async def test_a_fleet_finding_is_decided_on_in_every_way(server: Server, ada: P
     role = a_name("role")
     machines = [await a_machine(server, role) for _ in range(6)]
     for each in machines:
-        await each.shows(4460, days_ago=1)
+        await each.shows(4460, days_ago=1, seconds=-60)
     [fleet] = await fleets(server, is_open=True)
     assert fleet["nodes"] == 6
     members = [(await each.finding(4460))["finding_id"] for each in machines]

@@ -49,7 +49,7 @@ def modes_above() -> Callable[[Path], Rows]:
 
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Path]:
-    place = Path(tempfile.mkdtemp(prefix="ground-", dir="/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="ground-"))
     place.chmod(0o755)
     yield place
     for lock in list(place.rglob("portbook.lock")):
