@@ -7,6 +7,9 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.set-up
 PYTEST = $(BIN)/python -m pytest
 
+# Set, every command that a test starts would compile the whole application for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 NEEDS_PYTHON = import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Portbook needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make setup PYTHON=python3.12")
 NEEDS_VENV = import ensurepip, venv
 
@@ -34,7 +37,7 @@ serve: setup ## Run the real, empty service with its data in portbook-data/
 	$(BIN)/portbook serve
 
 test: setup ## Run the tests; they start a PostgreSQL of their own
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 browser: setup ## Run the tests that look at pages, with a real server and an installed Chromium
 	$(PYTEST) tests/browser

@@ -68,17 +68,23 @@ class Fleet:
             for key in self.keys:
                 await say(self._server, key, list(self._usual(days_ago)))
             await analyse(self._server)
-            for key in self._chance.sample(self.keys, 4):
-                await self._odd(key, days_ago)
-            await analyse(self._server)
+            await self._odd_day(days_ago)
 
     def _usual(self, days_ago: int) -> list[dict[str, Any]]:
         programs = [("svchost.exe", 443), ("office.exe", 443), ("updater.exe", 8443)]
         seen = [pair for pair in programs if self._chance.random() < 0.9]
         return [connects(name, port, at(days_ago)) for name, port in seen]
 
-    async def _odd(self, key: str, days_ago: int) -> None:
+    async def _odd_day(self, days_ago: int) -> None:
         """What is found without its signature may be withdrawn, or grow, when the signature comes."""
+        late = [(key, await self._odd(key, days_ago)) for key in self._chance.sample(self.keys, 4)]
+        await analyse(self._server)
+        for key, lines in late:
+            await say(self._server, key, lines)
+        await analyse(self._server)
+
+    async def _odd(self, key: str, days_ago: int) -> list[dict[str, Any]]:
+        """Returns the signature when it is to come late."""
         name = f"tool{self._chance.randrange(5)}.exe"
         path = TEMP.format(name) if self._chance.random() < 0.5 else f"C:\\tools\\{name}"
         port = self._chance.choice([4444, 8088, 50_500, 25, 443])
@@ -87,9 +93,7 @@ class Fleet:
         if status not in {"late", "never"}:
             lines.append(signed(path, at(days_ago, 120), status, "Tools Ltd"))
         await say(self._server, key, lines)
-        await analyse(self._server)
-        if status == "late":
-            await say(self._server, key, [signed(path, at(days_ago, 120), "trusted", "Tools Ltd")])
+        return [signed(path, at(days_ago, 120), "trusted", "Tools Ltd")] if status == "late" else []
 
 
 async def tried(

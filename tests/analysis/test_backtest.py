@@ -139,7 +139,7 @@ async def test_the_run_is_recorded_with_its_progress(fleet: Server, monkeypatch:
 
 async def test_however_days_are_cut_the_result_is_the_same(fleet: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = await tried(fleet.database, {"Severities": {"low": 10}})
-    monkeypatch.setattr(engine, "CHUNK_SIGHTINGS", 2)
+    monkeypatch.setattr(engine, "CHUNK_SIGHTINGS", 7)
     monkeypatch.setattr(engine, "SEED_NODES", 2)
     assert await tried(fleet.database, {"Severities": {"low": 10}}) == whole
 

@@ -17,7 +17,7 @@ from tests.observations.stored import ask, tell
 async def fleet(server: Server) -> Fleet:
     await forget(server.database)
     fleet = Fleet(server, seed=1)
-    await fleet.live()
+    await fleet.live(nodes=5)
     return fleet
 
 

@@ -1,6 +1,7 @@
 """Whoever writes to the database itself cannot approve their own work or change what is decided."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -32,6 +33,15 @@ async def number_of(server: Server, name: str) -> int:
     return int(operator_id)
 
 
+@asynccontextmanager
+async def also_an_approver(server: Server, operator_id: int) -> AsyncIterator[None]:
+    [(duties,)] = await ask(server.database, "SELECT duties FROM operators WHERE operator_id = :id", id=operator_id)
+    change = "UPDATE operators SET duties = :duties WHERE operator_id = :id"
+    await tell(server.database, change, duties=["analyst", "approver"], id=operator_id)
+    yield
+    await tell(server.database, change, duties=duties, id=operator_id)
+
+
 def keys(version: dict[str, Any]) -> dict[str, Any]:
     return {"baseline": version["baseline_id"], "number": version["number"]}
 
@@ -39,10 +49,10 @@ def keys(version: dict[str, Any]) -> dict[str, Any]:
 async def test_raw_sql_does_not_approve_ones_own_version(server: Server) -> None:
     version = await (await a_shop(server)).submitted(an_entry())
     author = await number_of(server, version["author"])
-    await tell(server.database, "UPDATE operators SET duties = '{analyst,approver}' WHERE operator_id = :id", id=author)
-    await refuse(server, APPROVE, "decided_by_somebody_else", by=author, override=None, **keys(version))
-    await refuse(server, APPROVE, "there is another approver", by=author, override="holidays", **keys(version))
-    await refuse(server, APPROVE, "override", by=author, override="  ", **keys(version))
+    async with also_an_approver(server, author):
+        await refuse(server, APPROVE, "decided_by_somebody_else", by=author, override=None, **keys(version))
+        await refuse(server, APPROVE, "there is another approver", by=author, override="holidays", **keys(version))
+        await refuse(server, APPROVE, "override", by=author, override="  ", **keys(version))
 
 
 async def test_the_only_approver_there_is_may_override_with_a_reason_that_stays(server: Server) -> None:
@@ -50,10 +60,10 @@ async def test_the_only_approver_there_is_may_override_with_a_reason_that_stays(
     author = await number_of(server, version["author"])
     others = "UPDATE operators SET disabled_at = now() WHERE 'approver' = ANY(duties) AND operator_id <> :id"
     back = "UPDATE operators SET disabled_at = NULL"
-    await tell(server.database, "UPDATE operators SET duties = '{analyst,approver}' WHERE operator_id = :id", id=author)
-    await tell(server.database, others, id=author)
-    await tell(server.database, APPROVE, by=author, override="I am alone", **keys(version))
-    await tell(server.database, back)
+    async with also_an_approver(server, author):
+        await tell(server.database, others, id=author)
+        await tell(server.database, APPROVE, by=author, override="I am alone", **keys(version))
+        await tell(server.database, back)
     assert ok(await server.api.get(url(version)))["override_reason"] == "I am alone"
 
 

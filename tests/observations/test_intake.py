@@ -105,16 +105,18 @@ async def test_a_batch_that_is_tried_again_counts_what_it_leaves_out_once(
     assert await ports_of(server.database, node.node_id) == {"1", "2", "3"}
 
 
-async def test_past_its_bytes_the_queue_refuses_and_the_agent_keeps_its_lines(server: Server) -> None:
+async def test_past_its_bytes_the_queue_refuses_and_the_agent_keeps_its_lines(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = await a_node(server)
     door = server.app.state.agent_door
-    door.intake._queue_max_bytes = 10
+    monkeypatch.setattr(door.intake, "_queue_max_bytes", 10)
     assert "error" in await server.say("log", a_log(key, lines_to(22)))
     with pytest.raises(IntakeFull):
         await door.intake.accept(
             Submission(await known_node(server), uuid4(), utc_now(), "result", b"x" * 11, Reduced())
         )
-    door.intake._queue_max_bytes = 10_000
+    monkeypatch.setattr(door.intake, "_queue_max_bytes", 10_000)
     assert await server.say("log", a_log(key, lines_to(22))) == {}
 
 
@@ -146,11 +148,13 @@ async def test_many_agents_at_once_each_keep_their_own(server: Server) -> None:
         assert len(await bodies_of(server.database, node)) == 4
 
 
-async def test_a_removed_row_ends_the_sighting_at_the_last_time_it_was_said(server: Server) -> None:
+async def test_a_removed_row_ends_the_sighting_at_the_last_time_it_was_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = await a_node(server)
     node = await node_of(server.database, key)
     now = int(utc_now().timestamp())
-    server.app.state.agent_door.intake._recent_ends._every_seconds = 0
+    monkeypatch.setattr(server.app.state.agent_door.intake._recent_ends, "_every_seconds", 0)
     await server.say("log", a_log(key, lines_to(22, unix_time=now - 100)))
     gone = [lines_to(22, unix_time=now - back, action="removed") for back in (50, 10, 30)]
     await asyncio.gather(*[server.say("log", a_log(key, lines)) for lines in gone])

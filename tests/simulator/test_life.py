@@ -2,6 +2,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,13 @@ QUERIES = {
 }
 
 
-def everything(play: Scenario) -> Iterator[dict[str, object]]:
+@cache
+def told(name: str, *, nodes: int | None = None) -> list[dict[str, object]]:
+    """All that the nodes of a scenario log, for whoever only reads it."""
+    return list(_told(scenario(name, nodes=nodes)))
+
+
+def _told(play: Scenario) -> Iterator[dict[str, object]]:
     for day in play.days_until(NOW):
         for node in play.fleet:
             hidden = play.plants_on(node) if day.days_ago == 0 else ()
@@ -58,7 +65,7 @@ def test_the_same_seed_tells_the_same_story_and_another_a_different_one() -> Non
 def test_rows_have_the_columns_of_the_packs_examples(name: str) -> None:
     example = json.loads((PACKS / f"{name.removeprefix('pack/')}.examples.jsonl").read_text().splitlines()[0])
 
-    rows = [row for line in everything(scenario("demo", nodes=6)) if line["name"] == name for row in columns_of(line)]
+    rows = [row for line in told("demo", nodes=6) if line["name"] == name for row in columns_of(line)]
 
     assert rows
     assert {frozenset(row) for row in rows} == {frozenset(example)}
@@ -66,12 +73,12 @@ def test_rows_have_the_columns_of_the_packs_examples(name: str) -> None:
 
 
 def test_every_query_is_one_that_the_core_understands() -> None:
-    assert {str(line["name"]) for line in everything(scenario("demo", nodes=6))} == QUERIES
+    assert {str(line["name"]) for line in told("demo", nodes=6)} == QUERIES
 
 
 def test_each_epoch_begins_with_a_full_set_and_leaves_no_gap_in_the_counters() -> None:
     counters: dict[tuple[object, ...], dict[int, set[object]]] = defaultdict(lambda: defaultdict(set))
-    for line in everything(scenario("smoke")):
+    for line in told("smoke"):
         if "columns" in line:
             numbered = counters[line["hostIdentifier"], line["name"], line["epoch"]]
             numbered[int(str(line["counter"]))].add((line["action"], line["unixTime"]))
@@ -84,7 +91,7 @@ def test_each_epoch_begins_with_a_full_set_and_leaves_no_gap_in_the_counters() -
 
 def test_only_what_was_added_is_removed() -> None:
     standing: dict[tuple[object, ...], set[str]] = defaultdict(set)
-    for line in sorted(everything(scenario("smoke")), key=lambda line: (line["unixTime"], line["action"])):
+    for line in sorted(told("smoke"), key=lambda line: (line["unixTime"], line["action"])):
         if "columns" not in line:
             continue
         key = (line["hostIdentifier"], line["name"], line["epoch"])
@@ -98,7 +105,7 @@ def test_only_what_was_added_is_removed() -> None:
 
 def test_an_execution_never_has_the_same_row_twice() -> None:
     seen: set[tuple[object, ...]] = set()
-    for line in everything(scenario("smoke")):
+    for line in told("smoke"):
         if "columns" in line:
             row = json.dumps(line["columns"], sort_keys=True)
             key = (line["hostIdentifier"], line["name"], line["epoch"], line["counter"], line["action"], row)
@@ -107,14 +114,14 @@ def test_an_execution_never_has_the_same_row_twice() -> None:
 
 
 def test_the_history_ends_now_and_begins_so_many_days_ago() -> None:
-    times = [int(str(line["unixTime"])) for line in everything(scenario("smoke"))]
+    times = [int(str(line["unixTime"])) for line in told("smoke")]
 
     assert NOW.timestamp() - 10 * 86_400 <= min(times)
     assert NOW.timestamp() - 3600 < max(times) <= NOW.timestamp()
 
 
 def test_versions_and_users_differ_between_paths_of_one_program() -> None:
-    lines = list(everything(scenario("demo", nodes=12)))
+    lines = told("demo", nodes=12)
     paths = {row["proc_path"] for line in lines if str(line["name"]).endswith("outbound") for row in columns_of(line)}
 
     assert len({path for path in paths if path.endswith("MsMpEng.exe")}) > 1
@@ -125,7 +132,7 @@ def test_the_roll_out_reaches_all_laptops_on_the_last_day_and_nobody_before() ->
     play = scenario("quiet", nodes=20)
     hosts = {node.identity.host_identifier for node in play.fleet if node.role == "office-laptop"}
     first: dict[object, int] = {}
-    for line in everything(play):
+    for line in told("quiet", nodes=20):
         if str(line["name"]) == "pack/windows_network/outbound" and columns_of(line)[0]["proc_name"] == "Zoom.exe":
             first.setdefault(line["hostIdentifier"], int(str(line["unixTime"])))
 

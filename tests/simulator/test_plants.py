@@ -2,7 +2,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from test_life import columns_of, everything
+from test_life import columns_of, told
 
 from app.simulator.plants import Plant, stories
 from app.simulator.scenario import scenario
@@ -11,7 +11,10 @@ NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 DEMO = scenario("demo")
 
 
-def added(lines: list[dict[str, object]]) -> list[tuple[object, ...]]:
+Added = tuple[object, ...]
+
+
+def added(lines: list[dict[str, object]]) -> list[Added]:
     """Direction, program and port of each row that was added to a network query; then node and time."""
     return [
         (
@@ -34,14 +37,17 @@ def is_ambiguous(plant: Plant) -> bool:
 
 @pytest.fixture(scope="module")
 def lines() -> list[dict[str, object]]:
-    return list(everything(DEMO))
+    return told("demo")
+
+
+@pytest.fixture(scope="module")
+def of_the_demo(lines: list[dict[str, object]]) -> list[Added]:
+    return added(lines)
 
 
 @pytest.mark.parametrize("plant", [plant for plant in DEMO.plants if not is_ambiguous(plant)], ids=lambda p: p.name)
-def test_a_plant_is_seen_exactly_once_on_its_node_in_the_last_hours(
-    plant: Plant, lines: list[dict[str, object]]
-) -> None:
-    seen = [row[3:] for row in added(lines) if row[:3] == (plant.direction, plant.program, plant.port)]
+def test_a_plant_is_seen_exactly_once_on_its_node_in_the_last_hours(plant: Plant, of_the_demo: list[Added]) -> None:
+    seen = [row[3:] for row in of_the_demo if row[:3] == (plant.direction, plant.program, plant.port)]
 
     assert [node for node, _ in seen] == [plant.host_identifier]
     assert NOW.timestamp() - 4 * 3600 <= int(str(seen[0][1])) <= NOW.timestamp()
@@ -75,7 +81,7 @@ def test_remote_desktop_leaves_its_port_as_it_takes_another(lines: list[dict[str
 
 
 def test_benign_life_has_no_plant() -> None:
-    quiet = list(everything(scenario("quiet", nodes=30)))
+    quiet = told("quiet", nodes=30)
     seen = {row[:3] for row in added(quiet)}
 
     assert not any(
