@@ -17,7 +17,7 @@ from app.access.audit.record import record
 from app.access.duties import Permission
 from app.access.same_origin import SAFE_METHODS, is_from_elsewhere
 from app.access.sign_ins import KnownSignIn, find
-from app.access.tokens import find_actor
+from app.access.tokens import find_actor, note_refused
 from app.clock import utc_now
 from app.database import Database, ReadSession
 from app.problems import Forbidden, NotSignedIn
@@ -40,9 +40,7 @@ async def signed_in(
     database: Database = request.app.state.database
     known = None
     if "authorization" in request.headers:
-        actor = await find_actor(database, credentials.credentials, utc_now()) if credentials else None
-        if actor is None:
-            raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token, or sign in")
+        actor = await _by_token(request, credentials)
     else:
         known = await find(database, cookie, request.app.state.sign_in_limits, utc_now()) if cookie else None
         if known is None:
@@ -52,6 +50,16 @@ async def signed_in(
     if known:
         await _refuse_other_sites(request, actor, known)
         request.state.sign_in = known
+    return actor
+
+
+async def _by_token(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Actor:
+    database: Database = request.app.state.database
+    actor = await find_actor(database, credentials.credentials, utc_now()) if credentials else None
+    if actor is None:
+        if credentials:
+            await note_refused(database, credentials.credentials, source_ip(request), utc_now())
+        raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token, or sign in")
     return actor
 
 

@@ -162,6 +162,12 @@ async def find_token(session: ReadSession, token_sha256: bytes, now: datetime) -
     return (await session.execute(query.where(*valid, Operator.disabled_at.is_(None)))).one_or_none()
 
 
+async def find_token_name(session: ReadSession, token_sha256: bytes) -> str | None:
+    """Of a token that was added at some time, whether it is still valid or not."""
+    name: str | None = await session.scalar(select(ApiToken.name).where(ApiToken.token_sha256 == token_sha256))
+    return name
+
+
 async def list_tokens(session: ReadSession, operator_id: int | None = None) -> Sequence[Row[ApiToken, str | None]]:
     """Each with the name of its operator; of one operator where one is named."""
     query = select(ApiToken, Operator.name).outerjoin(Operator, Operator.operator_id == ApiToken.operator_id)

@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.access.actor import PORTBOOK
 from app.access.api import COOKIE
 from app.access.attempts import DENIED, OF_NAME
-from app.access.duties import Duty, permissions_of
+from app.access.duties import Duty, Permission, permissions_of
+from app.access.tokens import NewToken, add_token, revoke_token
+from app.clock import utc_now
 from tests.access.people import PASSWORD, said_of, somebody
 from tests.factories import Server, a_name, a_node, a_sign_in, a_token, an_operator
 
@@ -167,6 +170,30 @@ async def test_the_same_denial_is_logged_a_few_times_a_minute(server: Server) ->
     await server.agents.get("/api/v1/tokens", headers=headers)
     said = await said_of(server.database, name, "request_denied")
     assert (said[-1]["object_id"], said[-1]["outcome"]) == ("GET /api/v1/tokens", "denied")
+
+
+async def test_a_token_that_lets_nobody_in_is_logged_by_its_name_a_few_times_a_minute(server: Server) -> None:
+    wanted = NewToken(a_name("token"), frozenset({Permission.READ}))
+    token = await add_token(server.database, wanted, PORTBOOK, utc_now())
+    await revoke_token(server.database, wanted.name, PORTBOOK, utc_now())
+    async with browser(server) as client:
+        for _ in range(DENIED.allowed + 5):
+            assert (await client.get("/api/v1/nodes", headers={"Authorization": f"Bearer {token}"})).status_code == 401
+    said = await said_of(server.database, wanted.name, "token_refused")
+    assert len(said) == DENIED.allowed
+    assert (said[0]["actor_name"], said[0]["outcome"]) == (f"token {wanted.name}", "denied")
+    assert said[0]["source_ip"].startswith("address-")
+
+
+@pytest.mark.parametrize("never", ["portbook_never", "x" * 5000, "a password?"])
+async def test_what_never_was_a_token_is_logged_without_its_text(server: Server, never: str) -> None:
+    before = len(await said_of(server.database, "unknown", "token_refused"))
+    async with browser(server) as client:
+        headers = {"Authorization": f"Bearer {never}"}
+        assert (await client.get("/api/v1/nodes", headers=headers)).status_code == 401
+    said = await said_of(server.database, "unknown", "token_refused")
+    assert len(said) == before + 1
+    assert never not in repr(said)
 
 
 async def test_what_a_token_tries_in_place_of_a_person_is_logged(server: Server) -> None:

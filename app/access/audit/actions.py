@@ -22,6 +22,7 @@ class Action(StrEnum):
     SIGN_IN_BLOCKED = "sign_in_blocked"  #: too many failed; told once, when it begins
     TOKEN_ADDED = "token_added"  #: an API token was made; `reason` has its scope
     TOKEN_REVOKED = "token_revoked"  #: an API token was ended
+    TOKEN_REFUSED = "token_refused"  #: an API token that is unknown, ended, or of a disabled operator was sent
     REQUEST_DENIED = "request_denied"  #: somebody known asked for what they may not do
     KNOBS_CHANGED = "knobs_changed"  #: a version of the knobs came into force in a scope
     BACKTEST_REQUESTED = "backtest_requested"  #: settings are to be tried on stored days
