@@ -77,8 +77,10 @@ def exception_request(
     program: Annotated[str | None, typer.Option(help="File name; * for every program of a signer")] = None,
     path: Annotated[str | None, typer.Option(help="As findings show it")] = None,
     signer: Annotated[str | None, typer.Option(help="Who signed it")] = None,
-    direction: Annotated[Literal["outbound", "listening", "loopback"], typer.Option()] = "outbound",
-    transport: Annotated[Literal["tcp", "udp"], typer.Option()] = "tcp",
+    direction: Annotated[
+        Literal["outbound", "listening", "loopback"] | None, typer.Option(help="outbound without it")
+    ] = None,
+    transport: Annotated[Literal["tcp", "udp"] | None, typer.Option(help="tcp without it")] = None,
     port: Annotated[str | None, typer.Option(help="8443, or 8000-8100")] = None,
     unit: Annotated[str | None, typer.Option(help="Service or launchd label")] = None,
     peer_scope: Annotated[Literal["public", "private", "link-local"] | None, typer.Option()] = None,
@@ -96,15 +98,18 @@ def exception_request(
 
     body = _why(reason, business_need, risk, compensating_control, ticket=ticket, days=days)
     door = _door(url, token, ca_file)
+    pattern: dict[str, object] = {"platform": platform, "program": program, "path": path, "signer": signer}
+    pattern |= {"direction": direction, "transport": transport, "unit": unit, "peer_scope": peer_scope}
+    pattern |= {"role": role, "node_ids": node or None}
     if finding is not None:
+        _refuse_beside_a_finding(pattern | {"port": port})
         send(console, door, "/from-finding", body | {"finding_id": finding, "held_by": held_by}, as_json=as_json)
         return
     if platform is None or program is None or port is None:
         raise typer.BadParameter("give a --finding, or --platform, --program and --port")
     first, last = ports(port)
-    body |= {"platform": platform, "program": program, "path": path, "signer": signer, "direction": direction}
-    body |= {"transport": transport, "first_port": first, "last_port": last, "unit": unit, "peer_scope": peer_scope}
-    send(console, door, "", body | {"role": role, "node_ids": node or None}, as_json=as_json)
+    pattern |= {"direction": direction or "outbound", "transport": transport or "tcp"}
+    send(console, door, "", body | pattern | {"first_port": first, "last_port": last}, as_json=as_json)
 
 
 @exception_app.command("renew")
@@ -172,6 +177,12 @@ def exception_revoke(
 ) -> None:
     """End one at once; what it covered is open again."""
     _decide("take-back" if own else "revoke", exception_id, {"reason": reason}, _door(url, token, ca_file), as_json)
+
+
+def _refuse_beside_a_finding(pattern: dict[str, object]) -> None:
+    """Heard and not heeded, it would look like a narrower request than it is. Raises: BadParameter."""
+    if given := [f"--{name.removesuffix('_ids').replace('_', '-')}" for name, value in pattern.items() if value]:
+        raise typer.BadParameter(f"a --finding says all of it: leave out {', '.join(given)}, or leave out --finding")
 
 
 def _decide(verb: str, exception_id: str, body: dict[str, object], door: "Door", as_json: bool) -> None:  # noqa: FBT001

@@ -141,6 +141,17 @@ def test_what_to_cover_must_be_said() -> None:
 
 
 @pytest.mark.parametrize(
+    "more",
+    [("--role", "till"), ("--node", "3"), ("--port", "443"), ("--direction", "outbound"), ("--peer-scope", "public")],
+)
+def test_beside_a_finding_nothing_else_says_what_to_cover(asked: list[httpx.Request], more: tuple[str, str]) -> None:
+    result = CliRunner().invoke(app, ["exception", "request", *WHY, "--finding", "f", *more], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert f"leave out {more[0]}" in result.output
+    assert not asked
+
+
+@pytest.mark.parametrize(
     ("arguments", "path", "body", "says"),
     [
         (("approve", "9b1d", "--reason", "ok"), "/9b1d/approve", {"reason": "ok"}, "Excepted from now on"),
