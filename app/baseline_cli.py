@@ -231,6 +231,71 @@ def baseline_reviews(
     _show(found, as_json=as_json, shown=reviews_table(found["items"]) if found["items"] else f"no review is {state}")
 
 
+@baseline_app.command("unused")
+def baseline_unused(
+    role: str,
+    platform: Platform,
+    days: Annotated[int, typer.Option(min=1, max=400, help="Shown by no node of the role for so long")] = 30,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show entries in force that nobody needs any more, with the ids that `reviewed` takes."""
+    from app.baselines.terminal import unused_view
+
+    with _client(url, token, ca_file) as client:
+        found = _get(client, f"/api/v1/baselines/{_baseline(client, role, platform)['baseline_id']}/unused", days=days)
+    _show(found, as_json=as_json, shown=unused_view(found))
+
+
+@baseline_app.command("review")
+def baseline_review(
+    role: str,
+    platform: Platform,
+    after: Annotated[Literal["change", "incident"], typer.Option(help="What calls for it")],
+    reason: Annotated[str, typer.Option(help="What changed, or happened")],
+    reference: Annotated[str, typer.Option(help="A finding, an incident, a ticket")] = "",
+    due_days: Annotated[int, typer.Option(min=0, max=400, help="To be done within so many days")] = 7,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a review beside the calendar."""
+    from app.api_client import post
+    from app.baselines.terminal import reviews_table
+
+    body = {"trigger": after, "reason": reason, "reference": reference, "due_days": due_days}
+    with _client(url, token, ca_file) as client:
+        opened = post(client, f"/api/v1/baselines/{_baseline(client, role, platform)['baseline_id']}/reviews", body)
+    _show(opened, as_json=as_json, shown=reviews_table([opened]))
+
+
+@baseline_app.command("reviewed")
+def baseline_reviewed(
+    review: Annotated[int, typer.Argument(metavar="REVIEW", help="Its number, as `reviews` shows it")],
+    version: Annotated[int, typer.Option(help="That you looked at; refused when another is in force by now")],
+    confirm: Annotated[list[str] | None, typer.Option(metavar="ENTRY", help="Stays; several times")] = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="ENTRY", help="Goes, if approved; several times")] = None,
+    confirm_others: Annotated[bool, typer.Option("--confirm-others", help="All that is not named stays")] = False,
+    notes: Annotated[str, typer.Option(help="Kept with the review")] = "",
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of every entry in force whether it stays; what goes becomes a draft that somebody else approves."""
+    from app.api_client import post
+    from app.baselines.terminal import reviews_table
+
+    body = {"version": version, "confirmed": confirm or [], "remove": remove or [], "notes": notes}
+    with _client(url, token, ca_file) as client:
+        path = f"/api/v1/baseline-reviews/{review}/done"
+        done = post(client, path, body | {"others_confirmed": confirm_others})
+    _show(done, as_json=as_json, shown=reviews_table([done]))
+
+
 def _client(url: str, token: str, ca_file: Path | None) -> "httpx.Client":
     from app.api_client import api_client
 

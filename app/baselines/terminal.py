@@ -178,6 +178,18 @@ def done_view(done: Json, role: str, platform: str) -> RenderableType:
     return Group(_version_panel(version), *withdrawn)
 
 
+def unused_view(found: Json) -> RenderableType:
+    """Each with its id, for whoever removes it; and how far history reaches, for "never" means no more than that."""
+    since = f"history reaches back to {found['known_since']}" if found["known_since"] else "there is no history yet"
+    head = f"Version {found['version']}: {counted(len(found['items']), 'entry', 'entries')} not shown for {counted(found['days'], 'day')}; {since}."  # noqa: E501
+    parts: list[RenderableType] = [Text(head, style="bold")]
+    for each in found["items"]:
+        shown = f"last shown {each['last_shown']}" if each["last_shown"] else "never shown"
+        id_and_day = Text.assemble((each["entry"]["entry"], "cyan"), f"  {shown}")
+        parts.append(Group(id_and_day, Padding(_entry(each["entry"]), (0, 0, 0, 2))))
+    return Group(*parts)
+
+
 def reviews_table(reviews: Sequence[Json]) -> Table:
     table = _table("review", "role", "platform", "state", "due", "asked for by", "reviewer", "outcome")
     for each in reviews:

@@ -151,6 +151,27 @@ async def test_reviews_are_listed_with_what_came_of_them(server: Server, monkeyp
     assert "no review is overdue" in await shown(server, monkeypatch, "reviews", "--state", "overdue")
 
 
+async def test_after_an_incident_what_nobody_shows_is_reviewed_away_at_the_command_line(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await a_shop(server)
+    await shop.shows_odd(await shop.node())
+    await shop.approved(an_entry(), an_entry(ports="9999"))
+    of = (shop.role, "windows")
+    opened = await shown(server, monkeypatch, "review", *of, "--after", "incident", "--reason", "a backdoor")
+    assert "incident: a backdoor" in opened
+    [unused] = (await read(server, monkeypatch, "unused", *of))["items"]
+    said = await shown(server, monkeypatch, "unused", *of)
+    assert f"{unused['entry']['entry']}  never shown" in said
+    assert "Version 1: 1 entry not shown for 30 days; history reaches back to" in said
+    number = max(each["review_id"] for each in (await read(server, monkeypatch, "reviews"))["items"])
+    silent = await run(server, monkeypatch, "reviewed", str(number), "--version", "1")
+    assert "confirm" in str(silent.exception)
+    verdict = ("--remove", unused["entry"]["entry"], "--confirm-others", "--notes", "gone since May")
+    done = await shown(server, monkeypatch, "reviewed", str(number), "--version", "1", *verdict)
+    assert "1 confirmed, 1 to remove; draft 2" in done
+
+
 async def test_a_file_with_faults_is_told_line_by_line_and_not_sent(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
