@@ -50,7 +50,7 @@ from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
 from app.software import api as software_api
 from app.tuning import api as tuning_api
-from app.web.headers import SafeHeaders
+from app.web.headers import FOR_ALL, SafeHeaders
 from app.web.routes import router as pages
 
 log = structlog.get_logger()
@@ -176,7 +176,9 @@ def _add_problems(app: FastAPI) -> None:
 
     async def unexpected(_request: Request, problem: Exception) -> JSONResponse:
         log.error("request_failed", exc_info=problem)
-        return _problem(500, {"type": "about:blank", "title": "Internal error", "status": 500})
+        answer = _problem(500, {"type": "about:blank", "title": "Internal error", "status": 500})
+        answer.headers.update(FOR_ALL)  # Starlette answers this one outside of SafeHeaders
+        return answer
 
     app.add_exception_handler(Problem, business)
     app.add_exception_handler(HTTPException, http)

@@ -202,7 +202,9 @@ async def test_the_session_of_a_request_ends_before_its_reply_leaves(
     assert (await server.api.get("/api/v1/nodes")).status_code == 200
     monkeypatch.setattr("app.access.api.find_actor", _anybody)
     monkeypatch.setattr(Database, "reading", fails_at_its_end)
-    is_problem(await server.api.get("/api/v1/nodes"), 500)
+    answer = await server.api.get("/api/v1/nodes")
+    is_problem(answer, 500)
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 async def _anybody(_database: Database, _token: str, _now: datetime) -> Actor:
