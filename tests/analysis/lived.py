@@ -16,7 +16,7 @@ from app.detection.knobs import Knobs
 from tests.factories import Server, a_line, a_log, a_node, an_outbound_row
 from tests.observations.stored import tell
 
-DAYS = 12
+DAYS = 9
 A_TESTER = os_account("a test")
 TEMP = "C:\\Users\\bob\\AppData\\Local\\Temp\\{}"
 TABLES = "fresh_sightings, tallies, node_tallies, images, findings, sightings, backtests, executions"
