@@ -9,11 +9,10 @@ from uuid import uuid4
 from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from app.access import attempts
 from app.access.actor import Actor, AuthMethod
 from app.access.audit.actions import Action
-from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.deed import Deed
+from app.access.denials import tell_denial
 from app.access.duties import Permission
 from app.access.same_origin import SAFE_METHODS, is_from_elsewhere
 from app.access.sign_ins import KnownSignIn, find
@@ -55,12 +54,11 @@ async def signed_in(
 
 async def _by_token(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Actor:
     database: Database = request.app.state.database
-    actor = await find_actor(database, credentials.credentials, utc_now()) if credentials else None
-    if actor is None:
-        if credentials:
-            await note_refused(database, credentials.credentials, source_ip(request), utc_now())
-        raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token, or sign in")
-    return actor
+    if credentials:
+        if actor := await find_actor(database, credentials.credentials, utc_now()):
+            return actor
+        await note_refused(database, credentials.credentials, source_ip(request), utc_now())
+    raise NotSignedIn("send `Authorization: Bearer <token>` with a valid token, or sign in")
 
 
 async def _in_person(request: Request, actor: Annotated[Actor, Depends(signed_in)]) -> Actor:
@@ -126,14 +124,12 @@ async def _refuse_other_sites(request: Request, actor: Actor, known: KnownSignIn
 
 
 async def _deny(request: Request, actor: Actor, why: str, **more: str) -> None:
-    """Logged a few times a minute at each route: nobody fills the log by asking. Raises: Forbidden, always."""
+    """Raises: Forbidden, always."""
     database: Database = request.app.state.database
     what = f"{request.method} {request.url.path}"
     route = f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
-    async with database.writing() as session:
-        counted = await attempts.count(session, attempts.DENIED, f"{actor.name} {route}", utc_now())
-        if not counted.is_refused:
-            record(session, actor, Deed(Action.REQUEST_DENIED, "route", what, outcome=Outcome.DENIED, reason=why))
+    deed = Deed(Action.REQUEST_DENIED, "route", what, reason=why)
+    await tell_denial(database, f"{actor.name} {route}", actor, deed, utc_now())
     raise Forbidden(why, **more)
 
 

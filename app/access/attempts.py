@@ -34,7 +34,7 @@ class Rule:
 OF_NAME = Rule("sign-in of", 5, MINUTE, 15 * MINUTE, timedelta(hours=24))
 #: From one address, whatever the names.
 FROM_ADDRESS = Rule("sign-in from", 30, MINUTE, 15 * MINUTE, timedelta(hours=1))
-#: Of one actor at one route: how many of them are logged.
+#: Of one actor at one route, one identity, one token from one network: how many of them are logged.
 DENIED = Rule("denied request of", 5, MINUTE, MINUTE, 5 * MINUTE)
 
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from app.access import attempts, store
+from app.access import store
 from app.access.actor import Actor, AuthMethod, nobody
 from app.access.attempts import network_of
 from app.access.audit.actions import Action
-from app.access.audit.deed import Deed, Outcome
+from app.access.audit.deed import Deed
 from app.access.audit.record import record
+from app.access.denials import tell_denial
 from app.access.duties import FOR_PROGRAMS, Permission, permissions_of
 from app.access.models import ApiToken, Operator
 from app.access.operator_rules import duties_of
@@ -132,10 +133,9 @@ async def find_actor(database: Database, token: str, now: datetime) -> Actor | N
 
 
 async def note_refused(database: Database, token: str, source_ip: str, now: datetime) -> None:
-    """Who sent a token that lets nobody in. Logged a few times a minute from each network: nobody fills the log."""
-    async with database.writing() as session:
+    """Log who sent a token that lets nobody in."""
+    async with database.reading() as session:
         name = await store.find_token_name(session, token_hash(token)) or "unknown"
-        counted = await attempts.count(session, attempts.DENIED, f"token {name} from {network_of(source_ip)}", now)
-        if not counted.is_refused:
-            stranger = nobody(f"token {name}", source_ip)
-            record(session, stranger, Deed(Action.TOKEN_REFUSED, "token", name, outcome=Outcome.DENIED))
+    stranger = nobody(f"token {name}", source_ip)
+    whose = f"{stranger.name} from {network_of(source_ip)}"
+    await tell_denial(database, whose, stranger, Deed(Action.TOKEN_REFUSED, "token", name), now)

@@ -7,11 +7,10 @@ from datetime import datetime
 
 import structlog
 
-from app.access import attempts
 from app.access.actor import Actor, AuthMethod, nobody
 from app.access.audit.actions import Action
-from app.access.audit.deed import Deed, Outcome
-from app.access.audit.record import record
+from app.access.audit.deed import Deed
+from app.access.denials import tell_denial
 from app.access.openid.asking import is_error_code
 from app.access.openid.attempts import Secrets, begin_attempt, take_attempt
 from app.access.openid.faults import IdentityRefused, ProviderFailed, SignInUnfinished
@@ -108,12 +107,6 @@ def _logged() -> Iterator[None]:
 
 
 async def _tell(database: Database, stranger: Actor, whom: str, refusal: IdentityRefused, now: datetime) -> None:
-    """Logged a few times a minute of each: nobody fills the log by trying again.
-
-    `whom`: the issuer, and the subject where the ID token is to be believed.
-    """
-    deed = Deed(Action.SIGN_IN_DENIED, "identity", whom, outcome=Outcome.DENIED, reason=refusal.detail)
-    async with database.writing() as session:
-        counted = await attempts.count(session, attempts.DENIED, whom, now)
-        if not counted.is_refused:
-            record(session, stranger, deed)
+    """`whom`: the issuer, and the subject where the ID token is to be believed."""
+    deed = Deed(Action.SIGN_IN_DENIED, "identity", whom, reason=refusal.detail)
+    await tell_denial(database, whom, stranger, deed, now)
