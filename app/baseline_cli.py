@@ -125,8 +125,7 @@ def baseline_diff(
         elif before is None or after is None:
             raise typer.BadParameter("two versions, as in: portbook baseline diff till windows 3 4")
         else:
-            path = f"/api/v1/baselines/{_baseline(client, first, platform)['baseline_id']}/diff"
-            found = _get(client, path, before=before, after=after)
+            found = _get(client, f"{_path(client, first, platform)}/diff", before=before, after=after)
     _show(found, as_json=as_json, shown=differences_view(found))
 
 
@@ -245,7 +244,7 @@ def baseline_unused(
     from app.baselines.terminal import unused_view
 
     with _client(url, token, ca_file) as client:
-        found = _get(client, f"/api/v1/baselines/{_baseline(client, role, platform)['baseline_id']}/unused", days=days)
+        found = _get(client, f"{_path(client, role, platform)}/unused", days=days)
     _show(found, as_json=as_json, shown=unused_view(found))
 
 
@@ -263,12 +262,11 @@ def baseline_review(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a review beside the calendar."""
-    from app.api_client import post
     from app.baselines.terminal import reviews_table
 
     body = {"trigger": after, "reason": reason, "reference": reference, "due_days": due_days}
     with _client(url, token, ca_file) as client:
-        opened = post(client, f"/api/v1/baselines/{_baseline(client, role, platform)['baseline_id']}/reviews", body)
+        opened = _post(client, f"{_path(client, role, platform)}/reviews", body)
     _show(opened, as_json=as_json, shown=reviews_table([opened]))
 
 
@@ -286,13 +284,11 @@ def baseline_reviewed(
     as_json: AsJson = False,
 ) -> None:
     """Say of every entry in force whether it stays; what goes becomes a draft that somebody else approves."""
-    from app.api_client import post
     from app.baselines.terminal import reviews_table
 
     body = {"version": version, "confirmed": confirm or [], "remove": remove or [], "notes": notes}
     with _client(url, token, ca_file) as client:
-        path = f"/api/v1/baseline-reviews/{review}/done"
-        done = post(client, path, body | {"others_confirmed": confirm_others})
+        done = _post(client, f"/api/v1/baseline-reviews/{review}/done", body | {"others_confirmed": confirm_others})
     _show(done, as_json=as_json, shown=reviews_table([done]))
 
 
@@ -308,6 +304,12 @@ def _get(client: "httpx.Client", path: str, **params: Any) -> Any:
     return get(client, path, params)
 
 
+def _post(client: "httpx.Client", path: str, body: dict[str, Any]) -> dict[str, Any]:
+    from app.api_client import post
+
+    return post(client, path, body)
+
+
 def _baseline(client: "httpx.Client", role: str, platform: str) -> dict[str, Any]:
     from app.problems import NotFound
 
@@ -316,6 +318,10 @@ def _baseline(client: "httpx.Client", role: str, platform: str) -> dict[str, Any
         raise NotFound(f"no baseline of {role} on {platform}")
     only: dict[str, Any] = found[0]
     return only
+
+
+def _path(client: "httpx.Client", role: str, platform: str) -> str:
+    return f"/api/v1/baselines/{_baseline(client, role, platform)['baseline_id']}"
 
 
 def _version_path(client: "httpx.Client", role: str, platform: str, number: int | None) -> str:
@@ -331,12 +337,10 @@ def _version_path(client: "httpx.Client", role: str, platform: str, number: int 
 
 def _act(client: "httpx.Client", what: tuple[str, str, int, str], body: dict[str, Any], *, as_json: bool) -> None:
     """`what`: role, platform, version, and the last part of the path."""
-    from app.api_client import post
     from app.baselines.terminal import done_view
 
     role, platform, version, verb = what
-    path = f"{_version_path(client, role, platform, version)}/{verb}"
-    done = post(client, path, body)
+    done = _post(client, f"{_version_path(client, role, platform, version)}/{verb}", body)
     _show(done, as_json=as_json, shown=done_view(done, role, platform))
 
 
