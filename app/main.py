@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+from typing_extensions import override
 
 from app import loops
 from app.access.administration import api as administration_api
@@ -50,7 +52,7 @@ from app.problems import InvalidRequest, NotSignedIn, Problem
 from app.settings import Settings
 from app.software import api as software_api
 from app.tuning import api as tuning_api
-from app.web.headers import FOR_ALL, SafeHeaders
+from app.web.headers import SafeHeaders
 from app.web.routes import router as pages
 
 log = structlog.get_logger()
@@ -87,7 +89,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             yield
         await database.close()
 
-    app = AgentsFirst(
+    app = _Application(
         title="Portbook", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.database = database
@@ -99,10 +101,17 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     app.state.openid = Provider(registration) if registration else None
     app.state.questions = questions
     app.state.flow_door = flows_api.FlowDoor(settings, database, utc_now)
-    app.add_middleware(SafeHeaders)
     _add_routes(app)
     _add_problems(app)
     return app
+
+
+class _Application(AgentsFirst):
+    """With SafeHeaders around all else: `add_middleware` leaves out what Starlette answers to unexpected failures."""
+
+    @override
+    def build_middleware_stack(self) -> ASGIApp:
+        return SafeHeaders(super().build_middleware_stack())
 
 
 _APIS = (
@@ -176,9 +185,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def unexpected(_request: Request, problem: Exception) -> JSONResponse:
         log.error("request_failed", exc_info=problem)
-        answer = _problem(500, {"type": "about:blank", "title": "Internal error", "status": 500})
-        answer.headers.update(FOR_ALL)  # Starlette answers this one outside of SafeHeaders
-        return answer
+        return _problem(500, {"type": "about:blank", "title": "Internal error", "status": 500})
 
     app.add_exception_handler(Problem, business)
     app.add_exception_handler(HTTPException, http)
