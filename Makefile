@@ -36,8 +36,8 @@ demo: setup ## Show the main job on a simulated fleet; stays until Ctrl-C
 serve: setup ## Run the real, empty service with its data in portbook-data/
 	$(BIN)/portbook serve
 
-test: setup ## Run the tests; they start a PostgreSQL of their own
-	$(PYTEST) -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+test: setup ## Run the tests; they start a PostgreSQL of their own. ARGS="…" goes to pytest
+	$(PYTEST) -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 browser: setup ## Run the tests that look at pages, with a real server and an installed Chromium
 	$(PYTEST) tests/browser
