@@ -14,7 +14,7 @@ from app.access.duties import Permission
 from app.database import ReadSession
 from app.detection.behaviour import Platform
 from app.detection.deviation import Analytic, Severity, Spread
-from app.findings import store
+from app.findings import found, store
 from app.findings.models import Finding, FleetFinding
 from app.findings.quotes import Quote, quote
 from app.findings.states import State
@@ -161,7 +161,7 @@ async def list_findings(  # noqa: PLR0913, PLR0917 - filters of a list
 
 @router.get("/{finding_id}")
 async def get_finding(session: Reading, actor: Reader, finding_id: UUID) -> FindingOut:
-    return finding_out(await found_finding(session, actor, finding_id))
+    return finding_out(await found.finding(session, actor, finding_id))
 
 
 @router.get("/{finding_id}/rows")
@@ -170,16 +170,8 @@ async def get_finding_rows(session: Reading, actor: Reader, finding_id: UUID) ->
 
     Each names its batch and the SHA-256 of the stored bytes, so that it can be checked.
     """
-    finding, *_ = await found_finding(session, actor, finding_id)
+    finding, *_ = await found.finding(session, actor, finding_id)
     return await quote(session, finding.node_id, finding.behaviour_id)
-
-
-async def found_finding(session: ReadSession, actor: Actor, finding_id: UUID) -> Listed:
-    """Raises: NotFound, also for nodes of roles that the actor may not see."""
-    found = await store.find_finding(session, finding_id, actor.roles)
-    if found is None:
-        raise NotFound(f"no finding {finding_id}")
-    return found
 
 
 @fleet_router.get("")

@@ -14,15 +14,14 @@ from app.access.audit.record import record
 from app.collection.questions import Question
 from app.collection.schedule import osquery_name
 from app.database import ReadSession, WriteSession
-from app.findings import store as findings
+from app.findings import found
 from app.findings.investigations import store
 from app.findings.investigations.subject import Subject, subject_of
 from app.findings.models import Finding
-from app.findings.store import Listed
 from app.fleet.models import Node
 from app.observations.originals import Originals
 from app.observations.store import bodies
-from app.problems import Conflict, InvalidRequest, NotFound
+from app.problems import Conflict, InvalidRequest
 
 #: A laptop that sleeps over night is asked in the morning.
 ASKED_FOR = timedelta(hours=24)
@@ -49,7 +48,7 @@ async def investigate(
 
     Raises: NotFound, InvalidRequest naming the field, Conflict when the node cannot be asked or is being asked.
     """
-    finding, behaviour, node, *_ = await _found(session, actor, finding_id)
+    finding, behaviour, node, *_ = await found.finding(session, actor, finding_id)
     fitting = _fitting(questions, node)
     await _check_reachable(session, node, now)
     subject = await _subject(session, finding, behaviour.unit)
@@ -74,14 +73,6 @@ def choose(questions: Sequence[Question], subject: Subject) -> Chosen:
         {each.name: each.bound(subject.values) for each in askable},
         {each.name: f"not known: {', '.join(each.parameters)}" for each in questions if each not in askable},
     )
-
-
-async def _found(session: ReadSession, actor: Actor, finding_id: UUID) -> Listed:
-    """Raises: NotFound, also where the node has a role by now that the actor may not see."""
-    found = await findings.find_finding(session, finding_id, actor.roles)
-    if found is None:
-        raise NotFound(f"no finding {finding_id}")
-    return found
 
 
 def _fitting(questions: Sequence[Question], node: Node) -> list[Question]:

@@ -14,7 +14,8 @@ from app.access.duties import Permission
 from app.clock import utc_now
 from app.database import Database
 from app.detection.deviation import Severity
-from app.findings.api import FindingOut, FleetFindingOut, Reader, finding_out, fleet_finding_out, found_finding
+from app.findings import found
+from app.findings.api import FindingOut, FleetFindingOut, Reader, finding_out, fleet_finding_out
 from app.findings.models import Finding, FindingChange
 from app.findings.states import State
 from app.findings.store import list_findings, of_roles
@@ -168,7 +169,7 @@ async def list_changes(
     session: Reading, actor: Reader, finding_id: UUID, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[ChangeOut]:
     """What happened to it, in the order of time: states, assignments, comments; who and why."""
-    await found_finding(session, actor, finding_id)
+    await found.finding(session, actor, finding_id)
     pages = keyset("change_id", cursor, CHANGE_SORTS)
     wanted = [FindingChange.finding_id == finding_id, *pages.conditions]
     rows = await store.list_changes(session, wanted, pages.order, limit + 1)
@@ -185,8 +186,8 @@ async def list_similar(
     limit: Annotated[int, Query(ge=0, le=BULK_MAX, description="findings of each likeness")] = 10,
 ) -> list[Alike]:
     """Other open findings like this one, by what they have in common; fit to be triaged together."""
-    finding, behaviour, *_ = await found_finding(session, actor, finding_id)
-    found = []
+    finding, behaviour, *_ = await found.finding(session, actor, finding_id)
+    similar = []
     for each in dict.fromkeys(likeness or Likeness):
         alike = store.alike(each, finding, behaviour)
         if alike is None:
@@ -194,8 +195,10 @@ async def list_similar(
         conditions = [*alike, *of_roles(actor.roles)]
         total = await store.count_findings(session, conditions, COUNTED_MAX)
         rows = await list_findings(session, conditions, [Finding.score.desc(), Finding.finding_id], limit)
-        found.append(Alike(likeness=each, words=WORDS[each], total=total, findings=[finding_out(row) for row in rows]))
-    return found
+        similar.append(
+            Alike(likeness=each, words=WORDS[each], total=total, findings=[finding_out(row) for row in rows])
+        )
+    return similar
 
 
 @router.post("/fleet-findings/{fleet_finding_id}/state", openapi_extra=json_body(DecisionIn))
@@ -271,7 +274,7 @@ def _change_out(row: Any) -> ChangeOut:
 
 async def _shown(request: Request, actor: Actor, finding_id: UUID) -> FindingOut:
     async with _database(request).reading() as session:
-        return finding_out(await found_finding(session, actor, finding_id))
+        return finding_out(await found.finding(session, actor, finding_id))
 
 
 def _database(request: Request) -> Database:
